@@ -1,0 +1,51 @@
+import type { Failure } from "./failure.ts";
+
+/** Token counts of one reply. The three input counts are disjoint; their sum is the whole prompt. */
+export type Usage = {
+  /** Prompt tokens that were neither read from nor written to the service's cache. */
+  inputTokens: number;
+  outputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
+};
+
+export type StopReason =
+  | "end-turn"
+  | "tool-use"
+  | "max-tokens"
+  | "stop-sequence"
+  /** The window filled up while the model was answering. */
+  | "context-window"
+  | "refusal";
+
+/**
+ * The neutral form of a reply. Laws: exactly one terminal event (`stop` or `failed`) and it is last; `text`,
+ * `reasoning` are never empty; every run of `reasoning` is closed by one `reasoning-end` before anything else but
+ * `usage` and `credits` comes; the `json` of a `tool-call` parses to an object.
+ *
+ * A tool call is one event: it is known to be complete only when its last fragment has come, and an unfinished call
+ * must never reach a client.
+ */
+export type ReplyEvent =
+  | { type: "text"; text: string }
+  | { type: "reasoning"; text: string }
+  /** Closes a thinking block, which may have had no text at all if it has a signature. */
+  | { type: "reasoning-end"; signature?: string }
+  | { type: "redacted-reasoning"; data: string }
+  | { type: "tool-call"; id: string; name: string; json: string }
+  /** A snapshot that replaces earlier ones field by field. */
+  | { type: "usage"; usage: Partial<Usage>; source: "upstream" | "estimate" }
+  | { type: "credits"; credits: number }
+  | { type: "stop"; reason: StopReason; sequence?: string }
+  | { type: "failed"; failure: Failure };
+
+export type TerminalEvent = Extract<ReplyEvent, { type: "stop" | "failed" }>;
+
+export function isTerminal(event: ReplyEvent): event is TerminalEvent {
+  return event.type === "stop" || event.type === "failed";
+}
+
+/** Whether the client would see this event. The first visible one is the commit point: nothing is retried after it. */
+export function isVisible(event: ReplyEvent): boolean {
+  return event.type !== "usage" && event.type !== "credits" && !isTerminal(event);
+}

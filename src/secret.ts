@@ -1,0 +1,38 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { inspect } from "node:util";
+
+const SHOWN = "[secret]";
+
+/** A token, key or password. Every way of printing it gives `[secret]`; `reveal()` is the only way out and easy to grep. */
+export class Secret {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  reveal(): string {
+    return this.#text;
+  }
+
+  /** Compares in constant time, whatever the lengths. */
+  equals(other: string): boolean {
+    return timingSafeEqual(sha256(this.#text), sha256(other));
+  }
+
+  toString(): string {
+    return SHOWN;
+  }
+
+  toJSON(): string {
+    return SHOWN;
+  }
+
+  [inspect.custom](): string {
+    return SHOWN;
+  }
+}
+
+function sha256(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
