@@ -1,6 +1,21 @@
 import type { ReplyEvent } from "../conversation/reply.ts";
+import { isVisible } from "../conversation/reply.ts";
+import { createFrameDecoder } from "../eventstream/decoder.ts";
+import type { Frame } from "../eventstream/frame.ts";
+import { fail, ok, type Result } from "../result.ts";
+import type { Runtime } from "../runtime.ts";
 import type { Secret } from "../secret.ts";
-import type { KiroFault } from "./failure.ts";
+import { chatCall, withProfileArn } from "./endpoint.ts";
+import { toKiroEvent } from "./events.ts";
+import {
+  faultOfFrame,
+  faultOfNetwork,
+  faultOfResponse,
+  type KiroFault,
+  type NetworkCause,
+} from "./failure.ts";
+import type { UpstreamProfile } from "./profile.ts";
+import { createResponse, type ResponseMachine, type ResponseOptions } from "./response.ts";
 
 /** What one attempt needs to know of the credential it spends. */
 export type Access = {
@@ -18,3 +33,179 @@ export type Access = {
  * `stop`. Batches keep the number of writes to the client at one per upstream chunk.
  */
 export type Batch = { events: ReplyEvent[]; fault?: KiroFault };
+
+export type Attempt = {
+  access: Access;
+  /** The request as JSON text, without a profile ARN. */
+  body: string;
+  /** Counts from 1. */
+  number: number;
+  maxAttempts: number;
+  response: ResponseOptions;
+  /** The client's; its abort closes the upstream socket at once. */
+  signal: AbortSignal;
+};
+
+/** The upstream behind an interface, so that another HTTP client can take its place. */
+export type KiroClient = {
+  /**
+   * One HTTP attempt: no retry, no other credential. The generator never throws for what the world can do, and must
+   * be iterated to its end or `return()`ed: it owns an open socket.
+   */
+  send(attempt: Attempt): Promise<Result<AsyncGenerator<Batch, void, undefined>, KiroFault>>;
+};
+
+/** More of an error body than this is of no use. */
+const ERROR_BODY_MAX = 64 * 1024;
+
+export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile }): KiroClient {
+  const { runtime, profile } = deps;
+  return {
+    async send(attempt) {
+      const call = chatCall(profile, attempt.access, {
+        attempt: attempt.number,
+        maxAttempts: attempt.maxAttempts,
+        invocationId: runtime.randomUUID(),
+      });
+      const watch = createWatch(runtime, profile, attempt.signal);
+      try {
+        const response = await runtime.fetch(call.url, {
+          method: "POST",
+          headers: call.headers,
+          body: withProfileArn(attempt.body, attempt.access.profileArn),
+          signal: watch.signal,
+          redirect: "manual",
+          // The limits are ours; Bun's own idle limit would cut a long silence first.
+          timeout: false,
+        });
+        const { context } = attempt.response;
+        if (response.status !== 200) {
+          const body = await readStart(response);
+          watch.close();
+          return fail(
+            faultOfResponse({ status: response.status, headers: response.headers, body }, context),
+          );
+        }
+        watch.headersCame();
+        return ok(read(response, createResponse(attempt.response), watch));
+      } catch (error) {
+        watch.close();
+        return fail(faultOfNetwork(watch.cause() ?? causeOf(error)));
+      }
+    },
+  };
+}
+
+async function* read(
+  response: Response,
+  machine: ResponseMachine,
+  watch: Watch,
+): AsyncGenerator<Batch, void, undefined> {
+  const decoder = createFrameDecoder();
+  const reader = response.body?.getReader();
+  try {
+    for (;;) {
+      const chunk = reader === undefined ? "end" : await nextChunk(reader);
+      if (chunk === "end") break;
+      if (chunk === "broken") {
+        yield { events: [], fault: faultOfNetwork(watch.cause() ?? "reset") };
+        return;
+      }
+      watch.bytesCame();
+      const { frames, fault } = decoder.push(chunk);
+      const batch = feed(machine, frames);
+      if (batch.fault === undefined && fault !== undefined) batch.fault = faultOfFrame(fault);
+      if (batch.events.some(isVisible)) watch.eventCame();
+      if (batch.events.length > 0 || batch.fault !== undefined) yield batch;
+      if (batch.fault !== undefined) return;
+    }
+    const truncated = decoder.end();
+    yield truncated === undefined ? machine.end() : { events: [], fault: faultOfFrame(truncated) };
+  } finally {
+    watch.close();
+  }
+}
+
+type ChunkReader = { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> };
+
+async function nextChunk(reader: ChunkReader): Promise<Uint8Array | "end" | "broken"> {
+  try {
+    const { done, value } = await reader.read();
+    return done || value === undefined ? "end" : value;
+  } catch {
+    // A reset, or our own abort: the caller's watch knows which.
+    return "broken";
+  }
+}
+
+function feed(machine: ResponseMachine, frames: Frame[]): Batch {
+  const events: ReplyEvent[] = [];
+  for (const frame of frames) {
+    const batch = machine.push(toKiroEvent(frame));
+    events.push(...batch.events);
+    if (batch.fault !== undefined) return { events, fault: batch.fault };
+  }
+  return { events };
+}
+
+async function readStart(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= ERROR_BODY_MAX) break;
+  }
+  return Buffer.concat(chunks).subarray(0, ERROR_BODY_MAX).toString("utf8");
+}
+
+function causeOf(error: unknown): NetworkCause {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ECONNRESET" ? "reset" : "connect";
+}
+
+/** The time limits of one attempt, and the one signal that ends it: the client's departure or a limit. */
+type Watch = {
+  signal: AbortSignal;
+  /** Which limit has struck, if one has. */
+  cause(): NetworkCause | undefined;
+  headersCame(): void;
+  bytesCame(): void;
+  eventCame(): void;
+  close(): void;
+};
+
+function createWatch(runtime: Runtime, profile: UpstreamProfile, client: AbortSignal): Watch {
+  const { limits } = profile;
+  const abort = new AbortController();
+  let cause: NetworkCause | undefined;
+  const strike = (limit: NetworkCause) => (): void => {
+    cause = limit;
+    abort.abort();
+  };
+  const leave = (): void => abort.abort();
+  if (client.aborted) leave();
+  else client.addEventListener("abort", leave, { once: true });
+  const total = runtime.timer(limits.totalMs, strike("total-timeout"));
+  let waiting = runtime.timer(limits.headersMs, strike("headers-timeout"));
+  let idle: ReturnType<Runtime["timer"]> | undefined;
+  return {
+    signal: abort.signal,
+    cause: () => cause,
+    headersCame() {
+      waiting.cancel();
+      waiting = runtime.timer(limits.firstEventMs, strike("first-event-timeout"));
+      idle = runtime.timer(limits.idleMs, strike("idle-timeout"));
+    },
+    bytesCame: () => idle?.refresh(),
+    eventCame: () => waiting.cancel(),
+    close() {
+      client.removeEventListener("abort", leave);
+      total.cancel();
+      waiting.cancel();
+      idle?.cancel();
+      // `return()` on a body does not close its socket; only the abort does. After a whole body it does nothing.
+      abort.abort();
+    },
+  };
+}

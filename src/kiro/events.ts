@@ -1,6 +1,9 @@
+import type { Frame } from "../eventstream/frame.ts";
+import { stringHeader } from "../eventstream/headers.ts";
+
 /**
- * One event of the service's answer, decoded. `unknown` is explicit: the service adds kinds, and what we don't know
- * must not break a stream. `exception` and `error` are terminal.
+ * One event of the service's answer, decoded. What we don't know is `ignored`: the service adds kinds, and that must
+ * not break a stream. `exception` and `error` are terminal.
  */
 export type KiroEvent =
   | { type: "text"; text: string }
@@ -25,3 +28,153 @@ export type KiroEvent =
   | { type: "ignored"; eventType: string }
   /** A frame of a known kind whose payload does not parse. */
   | { type: "malformed"; eventType: string };
+
+export type Fields = Record<string, unknown>;
+
+/**
+ * Reads one frame. Shapes are those of AWS's published client and of what the service was seen to send beyond it (a tool
+ * input as an object, a stop reason in the metadata). Absent members are what the client's model makes optional; a
+ * member of the wrong type is `malformed`. A frame without a message type is an event, as peers have it.
+ */
+export function toKiroEvent({ headers, payload }: Frame): KiroEvent {
+  const messageType = stringHeader(headers, ":message-type") ?? "event";
+  switch (messageType) {
+    case "event": {
+      const eventType = stringHeader(headers, ":event-type") ?? "";
+      const read = READERS.get(eventType);
+      if (read === undefined) return { type: "ignored", eventType };
+      const fields = parseFields(utf8(payload));
+      return (fields && read(fields, eventType)) ?? { type: "malformed", eventType };
+    }
+    case "exception":
+      return exception(stringHeader(headers, ":exception-type"), utf8(payload));
+    case "error":
+      return {
+        type: "error",
+        code: stringHeader(headers, ":error-code") ?? "UnknownError",
+        message: stringHeader(headers, ":error-message") ?? "",
+      };
+    default:
+      return { type: "ignored", eventType: messageType };
+  }
+}
+
+/** Undefined where the fields are of no use. */
+type Reader = (fields: Fields, eventType: string) => KiroEvent | undefined;
+
+const READERS = new Map<string, Reader>([
+  ["assistantResponseEvent", text],
+  ["codeEvent", text],
+  ["toolUseEvent", toolUse],
+  ["reasoningContentEvent", reasoning],
+  ["metadataEvent", metadata],
+  ["messageMetadataEvent", metadata],
+  ["contextUsageEvent", contextUsage],
+  ["meteringEvent", metering],
+  ["invalidStateEvent", invalidState],
+]);
+
+function text(fields: Fields): KiroEvent | undefined {
+  const content = fields["content"] ?? "";
+  return typeof content === "string" ? { type: "text", text: content } : undefined;
+}
+
+function toolUse(fields: Fields): KiroEvent | undefined {
+  const { toolUseId: id, name, input } = fields;
+  if (typeof id !== "string" || id === "" || typeof name !== "string") return undefined;
+  const stop = fields["stop"] === true;
+  if (input === undefined || input === null) return { type: "tool-use", id, name, stop };
+  if (typeof input === "string") return { type: "tool-use", id, name, input, stop };
+  if (!isFields(input)) return undefined;
+  return { type: "tool-use", id, name, input: JSON.stringify(input), whole: true, stop };
+}
+
+function reasoning(fields: Fields): KiroEvent | undefined {
+  const said = fields["text"] ?? "";
+  const signature = fields["signature"] ?? "";
+  const redacted = fields["redactedContent"] ?? "";
+  if (typeof said !== "string" || typeof signature !== "string") return undefined;
+  if (typeof redacted !== "string") return undefined;
+  return {
+    type: "reasoning",
+    ...(said !== "" && { text: said }),
+    ...(signature !== "" && { signature }),
+    ...(redacted !== "" && { redacted }),
+  };
+}
+
+const COUNTS = [
+  ["inputTokens", "uncachedInputTokens"],
+  ["outputTokens", "outputTokens"],
+  ["cacheReadTokens", "cacheReadInputTokens"],
+  ["cacheWriteTokens", "cacheWriteInputTokens"],
+] as const;
+
+function metadata(fields: Fields): KiroEvent | undefined {
+  const counts = fields["tokenUsage"] ?? {};
+  if (!isFields(counts)) return undefined;
+  const event: Extract<KiroEvent, { type: "metadata" }> = { type: "metadata" };
+  for (const [member, field] of COUNTS) {
+    const count = counts[field];
+    if (isAmount(count)) event[member] = Math.round(count);
+  }
+  const { contextUsagePercentage } = counts;
+  if (isAmount(contextUsagePercentage)) event.contextPercentage = contextUsagePercentage;
+  const { stopReason } = fields;
+  if (typeof stopReason === "string") event.stopReason = stopReason;
+  return event;
+}
+
+function contextUsage(fields: Fields, eventType: string): KiroEvent | undefined {
+  const percentage = fields["contextUsagePercentage"] ?? undefined;
+  if (percentage === undefined) return { type: "ignored", eventType };
+  return isAmount(percentage) ? { type: "context-usage", percentage } : undefined;
+}
+
+function metering(fields: Fields, eventType: string): KiroEvent | undefined {
+  const credits = fields["usage"] ?? undefined;
+  const unit = fields["unit"] ?? "credit";
+  if (credits === undefined || unit !== "credit") return { type: "ignored", eventType };
+  return isAmount(credits) ? { type: "metering", credits } : undefined;
+}
+
+function invalidState({ reason, message }: Fields): KiroEvent {
+  return { type: "invalid-state", reason: stringOr(reason, ""), message: stringOr(message, "") };
+}
+
+/** The event is an exception whatever its payload is; a payload that is not JSON is its message. */
+function exception(exceptionType = "UnknownException", payload: string): KiroEvent {
+  const { message, Message, reason } = parseFields(payload) ?? { message: payload };
+  return {
+    type: "exception",
+    exceptionType,
+    message: stringOr(message, stringOr(Message, "")),
+    ...(typeof reason === "string" && { reason }),
+  };
+}
+
+function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+}
+
+/** The members of a JSON object; undefined for all other text. */
+export function parseFields(json: string): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return isFields(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isAmount(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && Number.isFinite(value);
+}
+
+function stringOr(value: unknown, otherwise: string): string {
+  return typeof value === "string" ? value : otherwise;
+}

@@ -1,3 +1,5 @@
+import type { Effort } from "../conversation/conversation.ts";
+
 /**
  * Everything about the upstream that is somebody's observation and not our design: hosts, headers, versions, limits,
  * rules. It lives here and nowhere else, so that a wrong guess costs one line. Values in braces are filled in per call.
@@ -11,6 +13,7 @@ export type UpstreamProfile = {
     /** Tokens of social log-ins. `{region}` is the auth region. */
     social: string;
   };
+  paths: { chat: string };
   /** Regions in which the API is known to live; a credential's plain `region` counts for the API only if it is one. */
   apiRegions: string[];
   defaultRegion: string;
@@ -38,6 +41,35 @@ export type UpstreamProfile = {
     toolResultMissing: string;
     toolResultEmpty: string;
     toolHistoryDescription: string;
+    /** What stands in for the description of `{name}`. */
+    toolDescription: string;
+    /** Used instead where a request is rendered conservatively: nothing empty, nothing blank. */
+    conservative: {
+      userWithToolResults: string;
+      userImagesOnly: string;
+      assistantToolOnly: string;
+    };
+  };
+  /** Sentences for what the service has no field for. They go into the system text or stand where something was. */
+  prompts: {
+    /** Ends a shortened description; `{heading}` is the place in the system text where it goes on. */
+    descriptionPointer: string;
+    descriptionHeading: string;
+    toolChoiceNone: string;
+    toolChoiceAny: string;
+    toolChoiceTool: string;
+    jsonOutput: string;
+    /** `{schema}` is the client's, as JSON. */
+    jsonSchemaOutput: string;
+    /** In a tool result, for an image or file that went to the message: `{n}` counts from 1. */
+    imagePointer: string;
+    documentPointer: string;
+    imageOverCount: string;
+    imageOverSize: string;
+    documentOmitted: string;
+    /** A tool result that can't be sent as one. */
+    strayResult: string;
+    strayError: string;
   };
   tools: {
     nameMax: number;
@@ -45,18 +77,38 @@ export type UpstreamProfile = {
     descriptionMax: number;
     /** JSON Schema keywords that are removed at every level. */
     schemaDropped: string[];
+    /** How deep `$ref`s are followed when they are inlined. */
+    schemaRefDepth: number;
   };
+  /** `maxBytes` of one image, decoded. */
   images: { maxCount: number; maxBytes: number };
   /** Whether files such as PDFs are sent as Kiro documents. Unverified upstream, so off. */
   documents: boolean;
+  /** The service's name for a media type; a file of any other type can't be sent. */
+  documentFormats: Record<string, string>;
   thinking: {
     budgetDefault: number;
     budgetMin: number;
     budgetMax: number;
     /** Where the model has no native control, tags in the system prompt ask for thinking. */
     mechanism: "tags" | "native" | "both";
+    /** What a client's own tags are known by; ours are not added to them. */
+    tagMarker: string;
+    enabledTags: string;
+    adaptiveTags: string;
+    /** Efforts that the tags know; a higher one is lowered. */
+    tagEfforts: string[];
+    effortDefault: Effort;
+    /** The effort that stands for a budget of up to so many tokens; the last one is for all above. */
+    effortByBudget: { upTo: number; effort: Effort }[];
+    /** An earlier thinking block that is sent as text. */
+    historyTags: string;
   };
   models: ModelRule[];
+  /** Further names for models, from the configuration. */
+  aliases: Record<string, string>;
+  /** The model that a family's name means where it says no version, or an older one. */
+  currentModels: Record<string, string>;
   /** Used when a rule names no window. */
   windowDefault: number;
   maxOutputDefault: number;
@@ -99,6 +151,7 @@ export const defaultProfile: UpstreamProfile = {
     oidc: "https://oidc.{region}.amazonaws.com",
     social: "https://prod.{region}.auth.desktop.kiro.dev",
   },
+  paths: { chat: "/generateAssistantResponse" },
   apiRegions: ["us-east-1", "eu-central-1"],
   defaultRegion: "us-east-1",
   versions: {
@@ -147,19 +200,87 @@ export const defaultProfile: UpstreamProfile = {
     assistantEmpty: "OK",
     systemAcknowledged: "I will follow these instructions.",
     historyStart: "Hello",
-    continue: "Continue",
+    continue:
+      "Continue your last message from exactly where it ends. Do not repeat any of it and do not comment on this.",
     toolResultMissing: "No result was recorded for this call.",
     toolResultEmpty: "(empty)",
     toolHistoryDescription: "A tool that was used earlier in this conversation.",
+    toolDescription: "Tool: {name}",
+    conservative: {
+      userWithToolResults: "Here are the tool results.",
+      userImagesOnly: "See the attached files.",
+      assistantToolOnly: "Using tools.",
+    },
+  },
+  prompts: {
+    descriptionPointer: '\n\n[Continued in the system prompt under "{heading}".]',
+    descriptionHeading: "Description of the tool {name}, continued",
+    toolChoiceNone: "Do not call any tool in your next reply. Answer in text.",
+    toolChoiceAny: "Your next reply must call at least one of the available tools.",
+    toolChoiceTool: "Your next reply must call the tool {name}.",
+    jsonOutput: "Reply with one valid JSON object and nothing else: no prose and no code fence.",
+    jsonSchemaOutput:
+      "Reply with one JSON value that is valid under this JSON Schema and nothing else: no prose and no code fence.\n{schema}",
+    imagePointer: "[Image {n} of this message.]",
+    documentPointer: "[File {n} of this message.]",
+    imageOverCount: "[An image was left out here: only the newest {max} are sent.]",
+    imageOverSize: "[An image was left out here: it is larger than {max} bytes.]",
+    documentOmitted: '[The file "{name}" ({mediaType}) was left out here: it can\'t be sent.]',
+    strayResult: "[Result of the tool call {id}]\n{text}",
+    strayError: "[Error of the tool call {id}]\n{text}",
   },
   tools: {
     nameMax: 63,
     descriptionMax: 9_216,
-    schemaDropped: ["$schema", "$id", "$comment"],
+    schemaDropped: [
+      "$schema",
+      "$id",
+      "$comment",
+      "$ref",
+      "$defs",
+      "definitions",
+      "$anchor",
+      "$dynamicRef",
+      "$dynamicAnchor",
+      "$recursiveRef",
+      "$recursiveAnchor",
+      "$vocabulary",
+    ],
+    schemaRefDepth: 8,
   },
   images: { maxCount: 10, maxBytes: 10 * 1024 * 1024 },
   documents: false,
-  thinking: { budgetDefault: 10_000, budgetMin: 1_024, budgetMax: 24_576, mechanism: "both" },
+  documentFormats: {
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "application/msword": "doc",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "text/html": "html",
+    "text/plain": "txt",
+    "text/markdown": "md",
+  },
+  thinking: {
+    budgetDefault: 10_000,
+    budgetMin: 1_024,
+    budgetMax: 24_576,
+    mechanism: "both",
+    tagMarker: "<thinking_mode>",
+    enabledTags:
+      "<thinking_mode>enabled</thinking_mode><max_thinking_length>{budget}</max_thinking_length>",
+    adaptiveTags:
+      "<thinking_mode>adaptive</thinking_mode><thinking_effort>{effort}</thinking_effort>",
+    tagEfforts: ["low", "medium", "high"],
+    effortDefault: "high",
+    effortByBudget: [
+      { upTo: 4_000, effort: "low" },
+      { upTo: 16_000, effort: "medium" },
+      { upTo: 64_000, effort: "high" },
+      { upTo: Number.MAX_SAFE_INTEGER, effort: "xhigh" },
+    ],
+    historyTags: "<thinking>{text}</thinking>",
+  },
   models: [
     model("claude-sonnet-4.5", "Claude Sonnet 4.5", {
       listedAs: "claude-sonnet-4-5-20250929",
@@ -213,7 +334,19 @@ export const defaultProfile: UpstreamProfile = {
     model("claude-sonnet-4", "Claude Sonnet 4"),
     model("claude-3.7-sonnet", "Claude 3.7 Sonnet"),
   ],
+  aliases: {},
+  currentModels: {
+    sonnet: "claude-sonnet-4.5",
+    opus: "claude-opus-4.6",
+    haiku: "claude-haiku-4.5",
+    fable: "claude-fable-5",
+  },
   windowDefault: 200_000,
   maxOutputDefault: 64_000,
   limits: { headersMs: 60_000, firstEventMs: 120_000, idleMs: 300_000, totalMs: 720_000 },
 };
+
+/** Puts values in the place of a template's `{names}`; a name without a value stays as it is. */
+export function fill(template: string, values: Record<string, string | number>): string {
+  return template.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}

@@ -1,0 +1,53 @@
+import { createHash } from "node:crypto";
+import type { Conversation, Turn } from "../conversation/conversation.ts";
+import type { KiroRequestIds } from "./request.ts";
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Ids that stay the same for all requests of one session, so that the service may recognise its own prompt cache.
+ * The conversation id is the client's session id where that is a UUID, else a hash of it, else of what opens the
+ * conversation. The continuation id lasts for one user prompt with all the tool rounds that follow from it.
+ *
+ * @param owner who is asking, so that two callers who open alike do not share an id
+ */
+export function requestIds(conversation: Conversation, owner: string): KiroRequestIds {
+  const session = conversation.sessionId?.toLowerCase();
+  const conversationId =
+    session !== undefined && UUID.test(session)
+      ? session
+      : uuidOf(owner, session ?? `${conversation.system}\n${userText(conversation, "first")}`);
+  return {
+    conversationId,
+    continuationId: uuidOf(conversationId, userText(conversation, "last")),
+  };
+}
+
+/** The text of the first or last user turn that says something and is not just tool results. */
+function userText(conversation: Conversation, which: "first" | "last"): string {
+  const { turns } = conversation;
+  const turn = which === "first" ? turns.find(says) : turns.findLast(says);
+  if (turn === undefined) return "";
+  return turn.parts.map((part) => (part.type === "text" ? part.text : "")).join("\n");
+}
+
+function says(turn: Turn): boolean {
+  return (
+    turn.role === "user" && turn.parts.some((part) => part.type === "text" && part.text !== "")
+  );
+}
+
+function uuidOf(...parts: string[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(`${part.length}:`).update(part);
+  const hex = hash.digest("hex");
+  // Version 8 ("custom") and the RFC 9562 variant, so that it is a well-formed UUID.
+  const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) % 4];
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join("-");
+}

@@ -1,0 +1,42 @@
+import { expect, test } from "bun:test";
+import { chatCall, withProfileArn } from "../../src/kiro/endpoint.ts";
+import { defaultProfile } from "../../src/kiro/profile.ts";
+import { Secret } from "../../src/secret.ts";
+
+const access = {
+  token: new Secret("tok"),
+  apiRegion: "eu-central-1",
+  machineId: "f".repeat(64),
+};
+const call = { attempt: 2, maxAttempts: 9, invocationId: "inv" };
+
+test("the region goes into the host and every template is filled", () => {
+  const { url, headers } = chatCall(defaultProfile, access, call);
+  expect(url).toBe("https://q.eu-central-1.amazonaws.com/generateAssistantResponse");
+  expect(headers["authorization"]).toBe("Bearer tok");
+  expect(headers["amz-sdk-request"]).toBe("attempt=2; max=9");
+  expect(headers["amz-sdk-invocation-id"]).toBe("inv");
+  expect(headers["user-agent"]).toEndWith(`KiroIDE-0.11.107-${"f".repeat(64)}`);
+  expect(Object.values(headers).join()).not.toContain("{");
+  expect(headers).not.toHaveProperty("tokentype");
+});
+
+test("a host override keeps its path", () => {
+  const profile = {
+    ...defaultProfile,
+    hosts: { ...defaultProfile.hosts, api: "http://127.0.0.1:9/api/{region}" },
+  };
+  const { url } = chatCall(profile, access, call);
+  expect(url).toBe("http://127.0.0.1:9/api/eu-central-1/generateAssistantResponse");
+});
+
+test("an API key says what it is", () => {
+  const { headers } = chatCall(defaultProfile, { ...access, tokenType: "API_KEY" }, call);
+  expect(headers["tokentype"]).toBe("API_KEY");
+});
+
+test("the profile ARN stands at the body's root, the rest of the text stays", () => {
+  const body = '{"conversationState":{}}';
+  expect(withProfileArn(body, undefined)).toBe(body);
+  expect(withProfileArn(body, 'a"b')).toBe('{"profileArn":"a\\"b","conversationState":{}}');
+});
