@@ -1,0 +1,174 @@
+import type {
+  AssistantPart,
+  Document,
+  Image,
+  Json,
+  JsonObject,
+  Text,
+  UserPart,
+} from "../../conversation/conversation.ts";
+import type { Findings } from "../findings.ts";
+import { isObject, isPresent, stringOf, textOf } from "../json.ts";
+import { documentParts, imageParts } from "./media.ts";
+
+/** The blocks of a `content`, which may also be a string, one bare block, null or absent. */
+export function blocksOf(content: Json | undefined): Json[] {
+  if (!isPresent(content)) return [];
+  return Array.isArray(content) ? content : [content];
+}
+
+/** A user message's content. `path` leads to the content, as in `messages.0.content`. */
+export function userParts(content: Json | undefined, path: string, findings: Findings): UserPart[] {
+  return blocksOf(content).flatMap((block, index): UserPart[] => {
+    if (!isObject(block) || block["type"] !== "tool_result") {
+      return contentParts(block, `${path}.${index}`, findings);
+    }
+    return toolResult(block["tool_use_id"], block, `${path}.${index}.tool_result`, findings);
+  });
+}
+
+/** A result for the call `id`; what names no call is kept as content of its own. */
+export function toolResult(
+  id: Json | undefined,
+  block: JsonObject,
+  path: string,
+  findings: Findings,
+): UserPart[] {
+  const content = blocksOf(block["content"]).flatMap((inner, index) =>
+    contentParts(inner, `${path}.content.${index}`, findings),
+  );
+  const callId = textOf(id);
+  if (callId === undefined) {
+    findings.notice("tool-result-without-id");
+    return content;
+  }
+  return [{ type: "tool-result", callId, content, isError: block["is_error"] === true }];
+}
+
+/** An assistant message's content. `path` leads to the content. */
+export function assistantParts(
+  content: Json | undefined,
+  path: string,
+  findings: Findings,
+): AssistantPart[] {
+  return blocksOf(content).flatMap((block, index): AssistantPart[] => {
+    const kind = isObject(block) ? block["type"] : undefined;
+    if (isObject(block)) {
+      if (kind === "tool_use") return toolCall(block, findings);
+      if (kind === "thinking") return reasoning(block, findings);
+      if (kind === "redacted_thinking") return redactedReasoning(block, findings);
+    }
+    return contentParts(block, `${path}.${index}`, findings).map((part): Text => {
+      if (part.type === "text") return part;
+      findings.notice("block-as-text", part.type);
+      return { type: "text", text: `[${part.type}]` };
+    });
+  });
+}
+
+function toolCall(block: JsonObject, findings: Findings): AssistantPart[] {
+  const id = textOf(block["id"]);
+  const name = textOf(block["name"]);
+  if (id === undefined || name === undefined) return [note(block, findings)];
+  return [{ type: "tool-call", id, name, input: inputOf(block["input"], findings) }];
+}
+
+/** Where Claude Code puts arguments that it could not parse. */
+const UNPARSED = "__unparsedToolInput";
+
+/** Real histories hold inputs as JSON text, as null and wrapped; whatever there is stays readable for the model. */
+function inputOf(input: Json | undefined, findings: Findings): JsonObject {
+  const unparsed = isObject(input) && UNPARSED in input && Object.keys(input).length === 1;
+  if (isObject(input) && !unparsed) return input;
+  findings.notice("tool-input-repaired");
+  const value = isObject(input) ? input[UNPARSED] : input;
+  if (isObject(value)) return value;
+  if (!isPresent(value) || value === "") return {};
+  const parsed = typeof value === "string" ? parsedJson(value) : undefined;
+  return isObject(parsed) ? parsed : { input: value };
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // Not JSON: the caller keeps the text as it is.
+  }
+}
+
+function reasoning(block: JsonObject, findings: Findings): AssistantPart[] {
+  const text = stringOf(block["thinking"]);
+  const signature = textOf(block["signature"]);
+  if (signature !== undefined) return [{ type: "reasoning", text, signature }];
+  if (text !== "") return [{ type: "reasoning", text }];
+  findings.notice("empty-block", "thinking");
+  return [];
+}
+
+function redactedReasoning(block: JsonObject, findings: Findings): AssistantPart[] {
+  const data = textOf(block["data"]);
+  if (data !== undefined) return [{ type: "redacted-reasoning", data }];
+  findings.notice("empty-block", "redacted_thinking");
+  return [];
+}
+
+/** A block that may stand in any role and inside a tool result. `path` leads to the block. */
+function contentParts(block: Json, path: string, findings: Findings): (Text | Image | Document)[] {
+  if (typeof block === "string") return textParts(block, findings);
+  if (!isObject(block)) {
+    findings.notice("unknown-block");
+    return readable(block).map((text) => ({ type: "text", text }));
+  }
+  switch (stringOf(block["type"])) {
+    case "text":
+      return textParts(block["text"], findings);
+    case "image":
+      return imageParts(block["source"], `${path}.image.source`, findings);
+    case "document":
+      return documentParts(block, `${path}.document`, findings);
+    // The client's own summary of what it has cut off: it reads like any other text.
+    case "compaction":
+      return textParts(block["content"], findings);
+    case "tool_reference": {
+      const name = textOf(block["tool_name"]);
+      if (name !== undefined) return [{ type: "text", text: `The tool ${name} is now available.` }];
+      break;
+    }
+    case "":
+      if (textOf(block["text"]) !== undefined) return textParts(block["text"], findings);
+      break;
+  }
+  return [note(block, findings)];
+}
+
+function textParts(value: Json | undefined, findings: Findings): Text[] {
+  const text = textOf(value);
+  if (text !== undefined) return [{ type: "text", text }];
+  findings.notice("empty-block", "text");
+  return [];
+}
+
+/** What stands for a block that the neutral form has no place for: its type, and what a person could read of it. */
+function note(block: JsonObject, findings: Findings): Text {
+  const type = textOf(block["type"]) ?? "unknown";
+  findings.notice("block-as-text", type);
+  return { type: "text", text: [`[${type}]`, ...readable(block)].join("\n") };
+}
+
+/** The members of foreign blocks that hold words; ids, encrypted parts and bytes are not among them. */
+const READABLE = (
+  "name tool_name mcp_server_name title url source page_age input query command code path " +
+  "text content lines stdout stderr output error_code description tool_references tools tabs"
+).split(" ");
+const DEPTH_MAX = 8;
+
+function readable(value: Json | undefined, depth = 0): string[] {
+  if (typeof value === "string") return value === "" ? [] : [value];
+  if (typeof value === "number") return [String(value)];
+  if (depth === DEPTH_MAX) return [];
+  if (Array.isArray(value)) return value.flatMap((item) => readable(item, depth + 1));
+  if (!isObject(value)) return [];
+  const words = READABLE.flatMap((key) => readable(value[key], depth + 1));
+  // A plain-text source; in the others `data` is base64.
+  return value["type"] === "text" ? [...words, ...readable(value["data"], depth + 1)] : words;
+}

@@ -1,0 +1,143 @@
+import type { Conversation, Json, JsonObject } from "../../conversation/conversation.ts";
+import type { Failure } from "../../conversation/failure.ts";
+import { fail, ok, type Result } from "../../result.ts";
+import { Findings } from "../findings.ts";
+import { isObject, isPresent, textOf } from "../json.ts";
+import type { RequestHeaders } from "../wire.ts";
+import {
+  readDisplay,
+  readEffort,
+  readLimits,
+  readOutput,
+  readReasoning,
+  readSessionId,
+  type ThinkingDisplay,
+} from "./options.ts";
+import { offeredTools, readToolChoice, readTools } from "./tools.ts";
+import { readMessages, readSystem } from "./turns.ts";
+
+export type MessagesRequest = {
+  conversation: Conversation;
+  stream: boolean;
+  display: ThinkingDisplay;
+};
+
+/**
+ * A `POST /v1/messages` body. What no client can mean is refused in the API's own words, the first fault only; what
+ * long histories contain is mended with a notice, because the client would send it again for ever.
+ */
+export function parseRequest(
+  body: unknown,
+  headers: RequestHeaders,
+): Result<MessagesRequest, Failure> {
+  return read(body, headers, false);
+}
+
+/** A `POST /v1/messages/count_tokens` body: the same without `max_tokens`. */
+export function parseCountTokens(
+  body: unknown,
+  headers: RequestHeaders,
+): Result<Conversation, Failure> {
+  const request = read(body, headers, true);
+  return request.ok ? ok(request.value.conversation) : request;
+}
+
+function read(
+  body: unknown,
+  headers: RequestHeaders,
+  counting: boolean,
+): Result<MessagesRequest, Failure> {
+  if (!isObject(body)) {
+    return fail({ kind: "invalid-request", message: "The request body must be a JSON object" });
+  }
+  const unsupported = unsupportedFeature(body);
+  if (unsupported !== undefined) return fail(unsupported);
+
+  const findings = new Findings();
+  const { thinking, stream } = body;
+  const model = textOf(body["model"]);
+  if (model === undefined) refuseModel(body["model"], findings);
+  const limits = readLimits(body, counting, findings);
+  const table = readTools(body["tools"], findings);
+  const { system, turns, effort } = readMessages(body["messages"], table, findings);
+  const tools = offeredTools(table);
+  const reasoning = readReasoning(
+    thinking,
+    effort ?? readEffort(body["output_config"], findings),
+    limits.maxTokens,
+    findings,
+  );
+  if (isPresent(stream) && typeof stream !== "boolean") {
+    findings.refuse("stream", "Input should be a valid boolean");
+  }
+  const sessionId = readSessionId(body["metadata"], headers);
+  const conversation: Conversation = {
+    model: model ?? "",
+    system: [...readSystem(body["system"], findings), ...system].join("\n\n"),
+    turns,
+    tools,
+    toolChoice: readToolChoice(body["tool_choice"], table, tools, findings),
+    reasoning,
+    output: readOutput(body, findings),
+    limits,
+    ...(sessionId === undefined ? {} : { sessionId }),
+    notices: [],
+  };
+  if (findings.refusal !== undefined) return fail(findings.refusal);
+  noticeIgnored(body, findings);
+  conversation.notices = findings.notices;
+  return ok({ conversation, stream: stream === true, display: readDisplay(thinking, reasoning) });
+}
+
+/** Fields that change what a reply means, so that they can't be ignored. */
+function unsupportedFeature(body: JsonObject): Failure | undefined {
+  if (isPresent(body["thread"])) {
+    const message = "thread: Threads are not supported; send the whole conversation without it";
+    return { kind: "thread-unsupported", message };
+  }
+  if (isPresent(body["safeguards"])) {
+    return { kind: "invalid-request", message: "safeguards: This field is not supported" };
+  }
+  return undefined;
+}
+
+function refuseModel(model: Json | undefined, findings: Findings): void {
+  if (!isPresent(model)) findings.refuse("model", "Field required");
+  else if (model === "") findings.refuse("model", "String should have at least 1 character");
+  else findings.refuse("model", "Input should be a valid string");
+}
+
+/** The fields that are read somewhere. */
+const HONOURED = new Set([
+  "model",
+  "max_tokens",
+  "messages",
+  "system",
+  "stream",
+  "stop_sequences",
+  "metadata",
+  "tools",
+  "tool_choice",
+  "thinking",
+  "output_config",
+  "output_format",
+]);
+/** Known fields without a meaning here; each has a notice code of its own. */
+const IGNORED = new Set([
+  "temperature",
+  "top_p",
+  "top_k",
+  "service_tier",
+  "context_management",
+  "mcp_servers",
+  "container",
+  "cache_control",
+]);
+
+function noticeIgnored(body: JsonObject, findings: Findings): void {
+  for (const [name, value] of Object.entries(body)) {
+    if (!isPresent(value) || HONOURED.has(name)) continue;
+    if (IGNORED.has(name)) findings.notice(`ignored-${name.replaceAll("_", "-")}`);
+    else findings.notice("ignored-field", name);
+  }
+}

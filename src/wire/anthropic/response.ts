@@ -1,0 +1,214 @@
+import type { ReplyEvent, StopReason, Usage } from "../../conversation/reply.ts";
+import { isObject } from "../json.ts";
+import type { Encoder, ReplyHead } from "../wire.ts";
+import { errorObject } from "./errors.ts";
+import type { Block, Delta, Message, MessagesEvent, MessageUsage } from "./events.ts";
+import type { ThinkingDisplay } from "./options.ts";
+
+const STOP_REASONS = {
+  "end-turn": "end_turn",
+  "tool-use": "tool_use",
+  "max-tokens": "max_tokens",
+  "stop-sequence": "stop_sequence",
+  "context-window": "model_context_window_exceeded",
+  refusal: "refusal",
+} satisfies Record<StopReason, string>;
+
+/**
+ * Neutral events in, the events of one Messages stream out. `message_start` waits for the first event that the client
+ * can see, so that a reply which fails before it is a lone `error`, and usage that came before it is in it.
+ */
+export class MessagesEncoder implements Encoder<MessagesEvent> {
+  readonly #model: string;
+  readonly #display: ThinkingDisplay;
+  readonly #id: string;
+  #estimated: Partial<Usage>;
+  #reported: Partial<Usage> = {};
+  #started = false;
+  #ended = false;
+  /** The block that takes deltas; the other kinds are opened and closed at one go. */
+  #open: "text" | "thinking" | undefined;
+  /** Of the open block, or of the next one. */
+  #index = 0;
+  /** What the current push gives. */
+  #out: MessagesEvent[] = [];
+
+  constructor(model: string, display: ThinkingDisplay, head: ReplyHead) {
+    this.#model = model;
+    this.#display = display;
+    this.#id = `msg_${head.id}`;
+    this.#estimated = { inputTokens: head.inputTokens };
+  }
+
+  push(event: ReplyEvent): MessagesEvent[] {
+    this.#out = [];
+    if (!this.#ended) this.#encode(event);
+    return this.#out;
+  }
+
+  #encode(event: ReplyEvent): void {
+    switch (event.type) {
+      case "text":
+        if (this.#open !== "text") {
+          this.#begin({ type: "text", text: "" });
+          this.#open = "text";
+        }
+        return this.#delta({ type: "text_delta", text: event.text });
+      case "reasoning":
+        if (this.#display === "hidden") return;
+        this.#think();
+        if (this.#display === "omitted") return;
+        return this.#delta({ type: "thinking_delta", thinking: event.text });
+      case "reasoning-end":
+        if (this.#display === "hidden") return;
+        this.#think();
+        return this.#close(event.signature);
+      case "redacted-reasoning":
+        if (this.#display === "hidden") return;
+        this.#begin({ type: "redacted_thinking", data: event.data });
+        return this.#end();
+      case "tool-call":
+        this.#begin({ type: "tool_use", id: event.id, name: event.name, input: {} });
+        this.#delta({ type: "input_json_delta", partial_json: event.json });
+        return this.#end();
+      case "usage":
+        if (event.source === "upstream") this.#reported = { ...this.#reported, ...event.usage };
+        else this.#estimated = { ...this.#estimated, ...event.usage };
+        return;
+      case "credits":
+        return;
+      case "stop":
+        this.#start();
+        this.#close();
+        this.#out.push(
+          {
+            type: "message_delta",
+            delta: {
+              stop_reason: STOP_REASONS[event.reason],
+              stop_sequence: event.sequence ?? null,
+            },
+            usage: this.#usage(),
+          },
+          { type: "message_stop" },
+        );
+        this.#ended = true;
+        return;
+      case "failed":
+        this.#out.push({ type: "error", error: errorObject(event.failure) });
+        this.#ended = true;
+        return;
+      default:
+        return event satisfies never;
+    }
+  }
+
+  #start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    const message: Message = {
+      id: this.#id,
+      type: "message",
+      role: "assistant",
+      model: this.#model,
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      // LangChain adds this count to the final one.
+      usage: { ...this.#usage(), output_tokens: 0 },
+    };
+    this.#out.push({ type: "message_start", message });
+  }
+
+  #begin(block: Block): void {
+    this.#start();
+    this.#close();
+    this.#out.push({ type: "content_block_start", index: this.#index, content_block: block });
+  }
+
+  #think(): void {
+    if (this.#open === "thinking") return;
+    this.#begin({ type: "thinking", thinking: "", signature: "" });
+    this.#open = "thinking";
+  }
+
+  #delta(delta: Delta): void {
+    this.#out.push({ type: "content_block_delta", index: this.#index, delta });
+  }
+
+  #close(signature = ""): void {
+    if (this.#open === undefined) return;
+    if (this.#open === "thinking") this.#delta({ type: "signature_delta", signature });
+    this.#open = undefined;
+    this.#end();
+  }
+
+  #end(): void {
+    this.#out.push({ type: "content_block_stop", index: this.#index });
+    this.#index += 1;
+  }
+
+  /** Field by field, the last word of the service, else our last estimate. */
+  #usage(): MessageUsage {
+    const usage = { ...this.#estimated, ...this.#reported };
+    return {
+      input_tokens: usage.inputTokens ?? 0,
+      output_tokens: usage.outputTokens ?? 0,
+      cache_creation_input_tokens: usage.cacheWriteTokens ?? 0,
+      cache_read_input_tokens: usage.cacheReadTokens ?? 0,
+    };
+  }
+}
+
+/** The body that the vendor's SDK makes of these events. They are a whole reply that did not fail, else it throws. */
+export function fold(events: MessagesEvent[]): Message {
+  const [start] = events;
+  if (start?.type !== "message_start") throw new TypeError("a reply begins with message_start");
+  const message: Message = { ...start.message, content: [] };
+  let json = "";
+  for (const event of events) {
+    switch (event.type) {
+      case "content_block_start":
+        message.content.push({ ...event.content_block });
+        break;
+      case "content_block_delta":
+        if (event.delta.type === "input_json_delta") json += event.delta.partial_json;
+        else extend(message.content[event.index], event.delta);
+        break;
+      case "content_block_stop": {
+        const block = message.content[event.index];
+        if (block?.type === "tool_use") block.input = parseInput(json);
+        json = "";
+        break;
+      }
+      case "message_delta":
+        message.stop_reason = event.delta.stop_reason;
+        message.stop_sequence = event.delta.stop_sequence;
+        message.usage = event.usage;
+        break;
+      case "error":
+        throw new TypeError("a failed reply has no body");
+      case "message_start":
+      case "message_stop":
+        break;
+      default:
+        event satisfies never;
+    }
+  }
+  return message;
+}
+
+function extend(
+  block: Block | undefined,
+  delta: Exclude<Delta, { type: "input_json_delta" }>,
+): void {
+  if (delta.type === "text_delta" && block?.type === "text") block.text += delta.text;
+  if (block?.type !== "thinking") return;
+  if (delta.type === "thinking_delta") block.thinking += delta.thinking;
+  if (delta.type === "signature_delta") block.signature = delta.signature;
+}
+
+function parseInput(json: string) {
+  const input: unknown = JSON.parse(json);
+  if (!isObject(input)) throw new TypeError("the input of a tool call is a JSON object");
+  return input;
+}
