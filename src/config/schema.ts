@@ -1,0 +1,257 @@
+import { z } from "zod";
+import { Secret } from "../secret.ts";
+
+/** What a key's value is, for people and for what may come from the environment (the first three). */
+type KeyType = "text" | "number" | "yes/no" | "list" | "object";
+
+type KeyNote = {
+  type: KeyType;
+  /** Ends the sentence "expected …". */
+  expected: string;
+  description: string;
+  /** What happens without the key, where there is no plain default. */
+  otherwise?: string;
+  secret?: boolean;
+};
+
+const notes = z.registry<KeyNote>();
+
+const MAX_MS = 86_400_000;
+
+function text(pattern: RegExp): z.ZodString {
+  return z.string().regex(pattern);
+}
+
+function secret(): z.ZodType<Secret, string> {
+  return z
+    .string()
+    .trim()
+    .regex(/^(?!act-|creds-)[\x21-\x7e]+$/)
+    .transform((value) => new Secret(value));
+}
+
+function baseUrl(): z.ZodType<string, string> {
+  return z
+    .string()
+    .refine(isBaseUrl)
+    .transform((url) => url.replace(/\/+$/, ""));
+}
+
+function isBaseUrl(template: string): boolean {
+  const url = URL.parse(template.replaceAll("{region}", "region"));
+  if (!url || !["http:", "https:"].includes(url.protocol)) return false;
+  return !/[{}?#\s]/.test(template.replaceAll("{region}", "")) && !url.username && !url.password;
+}
+
+function isOrigin(origin: string): boolean {
+  return origin === "*" || (/^https?:/.test(origin) && URL.parse(origin)?.origin === origin);
+}
+
+function wait(fallback: number, description: string, atLeast = 1) {
+  return z
+    .int()
+    .min(atLeast)
+    .max(MAX_MS)
+    .default(fallback)
+    .register(notes, {
+      type: "number",
+      expected: `milliseconds, a whole number from ${atLeast} to ${MAX_MS}`,
+      description,
+    });
+}
+
+const SECRET_EXPECTED =
+  "a text of printable ASCII without spaces that does not begin with act- or creds-";
+const URL_EXPECTED =
+  "an http or https URL without user name, query or fragment; {region} may stand in it";
+const VERSION_EXPECTED = "a text of printable ASCII without spaces";
+
+function version(description: string) {
+  return text(/^[\x21-\x7e]+$/)
+    .exactOptional()
+    .register(notes, {
+      type: "text",
+      expected: VERSION_EXPECTED,
+      description,
+      otherwise: "built in",
+    });
+}
+
+function upstreamUrl(description: string, otherwise: string) {
+  return baseUrl()
+    .exactOptional()
+    .register(notes, { type: "text", expected: URL_EXPECTED, description, otherwise });
+}
+
+const upstream = z.object({
+  apiUrl: upstreamUrl("Base URL of the chat, MCP and quota calls.", "Kiro's own"),
+  authUrl: upstreamUrl("Base URL that renews tokens of social log-ins.", "Kiro's own"),
+  oidcUrl: upstreamUrl(
+    "Base URL that renews tokens of Builder ID and IAM Identity Center log-ins.",
+    "AWS's own",
+  ),
+});
+
+const limits = z.object({
+  headersTimeoutMs: wait(60_000, "How long the service may take to answer with a status."),
+  firstEventTimeoutMs: wait(120_000, "How long it may then take to send its first event."),
+  idleTimeoutMs: wait(300_000, "How long it may fall silent in the middle of an answer."),
+  totalTimeoutMs: wait(720_000, "How long one call of the service may take as a whole."),
+});
+
+const topLevel = {
+  host: text(/^(?:[\w.:%-]+|\[[\w.:%]+\])$/)
+    .transform((host) => host.replaceAll(/[[\]]/g, ""))
+    .default("127.0.0.1")
+    .register(notes, {
+      type: "text",
+      expected: "a host name or an IP address",
+      description: "Address to listen on; anything but loopback needs a good `apiKey`.",
+    }),
+  port: z.int().min(0).max(65_535).default(13_000).register(notes, {
+    type: "number",
+    expected: "a whole number from 0 to 65535",
+    description: "Port to listen on; 0 takes any free one.",
+  }),
+  apiKey: secret().exactOptional().register(notes, {
+    type: "text",
+    expected: SECRET_EXPECTED,
+    description: "Key that clients must send. Without it, on loopback, any key or none will do.",
+    otherwise: "none",
+    secret: true,
+  }),
+  adminApiKey: secret().exactOptional().register(notes, {
+    type: "text",
+    expected: SECRET_EXPECTED,
+    description: "Key of the admin API.",
+    otherwise: "`apiKey`",
+    secret: true,
+  }),
+  regions: z
+    .array(text(/^[a-z]{2}(-[a-z]+)+-\d$/))
+    .min(1)
+    .default(["us-east-1"])
+    .register(notes, {
+      type: "list",
+      expected: 'a list of AWS regions, such as ["us-east-1"]',
+      description: "AWS regions; the first serves credentials that name none.",
+    }),
+  kiroVersion: version("Version of Kiro that the service is told."),
+  systemVersion: version("Operating system that the service is told, such as `darwin#24.6.0`."),
+  nodeVersion: version("Version of Node that the service is told."),
+  userCredentialsPath: z.string().min(1).exactOptional().register(notes, {
+    type: "text",
+    expected: "a path",
+    description: "File of the users and their credentials.",
+    otherwise: "`user_credentials.json` beside the config file",
+  }),
+  activationServerUrl: baseUrl().exactOptional().register(notes, {
+    type: "text",
+    expected: URL_EXPECTED,
+    description: "Base URL of the server that knows activation codes.",
+    otherwise: "none",
+  }),
+  allowClientCredentials: z.boolean().default(true).register(notes, {
+    type: "yes/no",
+    expected: "true or false",
+    description: "Whether clients may bring a credential of their own.",
+  }),
+  corsOrigins: z
+    .union([z.literal("*").transform(() => ["*"]), z.array(z.string().refine(isOrigin))])
+    .default(["*"])
+    .register(notes, {
+      type: "list",
+      expected: '"*" or a list of origins, such as ["https://app.example"]',
+      description: "Origins whose pages may call the gateway from a browser.",
+    }),
+  logLevel: z.enum(["debug", "info", "warn", "error"]).default("info").register(notes, {
+    type: "text",
+    expected: '"debug", "info", "warn" or "error"',
+    description: "The least level that is logged.",
+  }),
+  logFormat: z.enum(["text", "json"]).exactOptional().register(notes, {
+    type: "text",
+    expected: '"text" or "json"',
+    description: "How a log line looks.",
+    otherwise: "`text` on a terminal, else `json`",
+  }),
+  maxBodyBytes: z
+    .int()
+    .min(1024)
+    .max(1024 ** 3)
+    .default(32 * 1024 ** 2)
+    .register(notes, {
+      type: "number",
+      expected: "bytes, a whole number from 1024 to 1073741824",
+      description: "Size of the largest request.",
+    }),
+  shutdownGraceMs: wait(30_000, "How long running answers may take to finish at a shutdown.", 0),
+  modelAliases: z.record(z.string().min(1), z.string().min(1)).default({}).register(notes, {
+    type: "object",
+    expected: 'an object from name to model, such as {"fast": "claude-haiku-4-5-20251001"}',
+    description: "Further names for models.",
+  }),
+};
+
+/** The whole of `config.json`. Unknown keys are dropped here; `loadConfig` reports them. */
+export const configSchema = z.object({
+  ...topLevel,
+  upstream: upstream.prefault({}),
+  limits: limits.prefault({}),
+});
+
+/**
+ * The validated configuration: times in milliseconds, URLs without a slash at the end, the host without brackets, `*`
+ * among `corsOrigins` for all of them.
+ */
+export type Config = z.output<typeof configSchema>;
+
+export type ConfigKey = {
+  /** Dotted, as in `upstream.apiUrl`. */
+  key: string;
+  type: KeyType;
+  /** As JSON, or in words where there is no plain default. */
+  default: string;
+  description: string;
+  expected: string;
+  secret: boolean;
+  /** Variable that overrides the file; absent for lists and objects. */
+  env?: string;
+};
+
+/** Every key there is, in the order of the documentation. */
+export const configKeys: ConfigKey[] = [
+  ...keysOf("", topLevel),
+  ...keysOf("upstream.", upstream.shape),
+  ...keysOf("limits.", limits.shape),
+];
+
+function keysOf(prefix: string, shape: Record<string, z.ZodType>): ConfigKey[] {
+  return Object.entries(shape).flatMap(([name, field]) => {
+    const note = notes.get(field);
+    if (!note) return [];
+    const { type, description, expected, otherwise = "none", secret: isSecret = false } = note;
+    const key = prefix + name;
+    const fallback =
+      field instanceof z.ZodDefault ? `\`${JSON.stringify(field.def.defaultValue)}\`` : otherwise;
+    const env = type === "list" || type === "object" ? {} : { env: envName(key) };
+    return [{ key, type, default: fallback, description, expected, secret: isSecret, ...env }];
+  });
+}
+
+/** `upstream.apiUrl` → `KIRO_PROXY_UPSTREAM_API_URL` */
+function envName(key: string): string {
+  return `KIRO_PROXY_${key.replaceAll(/(?=[A-Z])|\./g, "_").toUpperCase()}`;
+}
+
+/** The README's table of keys, as Markdown without a line end after the last row. */
+export function renderConfigTable(): string {
+  return [
+    "| key | type | default | environment | meaning |",
+    "|---|---|---|---|---|",
+    ...configKeys.map(
+      ({ key, type, default: fallback, env, description }) =>
+        `| \`${key}\` | ${type} | ${fallback} | ${env ? `\`${env}\`` : "–"} | ${description} |`,
+    ),
+  ].join("\n");
+}

@@ -1,0 +1,95 @@
+import { Secret } from "../secret.ts";
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** What may stand in a line. No objects: what they grow to hold tomorrow would be logged with them. */
+export type LogValue = string | number | boolean | null | undefined | Secret;
+/** Undefined fields are left out. Prompt text is never a field. */
+export type LogFields = { readonly [name: string]: LogValue } & {
+  readonly time?: never;
+  readonly level?: never;
+  readonly event?: never;
+};
+
+/** One line a call. `event` is a stable phrase in kebab-case; what varies goes into the fields. */
+type Write = (event: string, fields?: LogFields) => void;
+export type Log = {
+  debug: Write;
+  info: Write;
+  warn: Write;
+  error: Write;
+  /** A log whose every line has these fields too. */
+  child(fields: LogFields): Log;
+};
+
+export type LogOptions = {
+  level: LogLevel;
+  format: "json" | "text";
+  /** Receives one line with its line end. */
+  write(line: string): void;
+  /** Milliseconds since the epoch. */
+  now(): number;
+};
+
+const RANKS: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+/** A stack trace fits; what a client makes up does not fill the disk. */
+const VALUE_MAX = 4096;
+
+// What JSON leaves alone and a terminal or a log viewer obeys: C1 controls, line separators, text direction marks.
+const TREACHEROUS = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const PLAIN = /^[\w./:@%+-]+$/;
+
+export function createLog(options: LogOptions): Log {
+  return bound(options, {});
+}
+
+function bound(options: LogOptions, base: LogFields): Log {
+  function writer(level: LogLevel): Write {
+    if (RANKS[level] < RANKS[options.level]) return () => {};
+    const render = options.format === "json" ? jsonLine : textLine;
+    return (event, fields) => {
+      const time = new Date(options.now()).toISOString();
+      options.write(render(time, level, event, fields ? { ...base, ...fields } : base));
+    };
+  }
+  return {
+    debug: writer("debug"),
+    info: writer("info"),
+    warn: writer("warn"),
+    error: writer("error"),
+    child: (fields) => bound(options, { ...base, ...fields }),
+  };
+}
+
+function jsonLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
+  const rest = Object.entries(fields).map(([name, value]) =>
+    value === undefined ? "" : `,${quoted(name)}:${rendered(value)}`,
+  );
+  return `{"time":"${time}","level":"${level}","event":${quoted(event)}${rest.join("")}}\n`;
+}
+
+function textLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
+  const rest = Object.entries(fields).map(([name, value]) =>
+    value === undefined ? "" : ` ${bare(name)}=${bare(value)}`,
+  );
+  return `${time} ${level.toUpperCase().padEnd(5)} ${bare(event)}${rest.join("")}\n`;
+}
+
+function bare(value: Exclude<LogValue, undefined>): string {
+  return typeof value === "string" && PLAIN.test(value) && value.length <= VALUE_MAX
+    ? value
+    : rendered(value);
+}
+
+function rendered(value: Exclude<LogValue, undefined>): string {
+  if (typeof value === "string") return quoted(value);
+  return value instanceof Secret ? quoted(String(value)) : JSON.stringify(value);
+}
+
+function quoted(text: string): string {
+  const short = text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX)}…` : text;
+  return JSON.stringify(short).replaceAll(
+    TREACHEROUS,
+    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
