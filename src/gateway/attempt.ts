@@ -1,0 +1,157 @@
+import type { Conversation } from "../conversation/conversation.ts";
+import type { Failure } from "../conversation/failure.ts";
+import { isTerminal, isVisible, type ReplyEvent } from "../conversation/reply.ts";
+import type { CredentialSource, Lease, Pool } from "../credentials/pool.ts";
+import type { RefreshFault } from "../credentials/refresh.ts";
+import type { Tokens } from "../credentials/tokens.ts";
+import type { Batch, KiroClient } from "../kiro/client.ts";
+import type { KiroFault } from "../kiro/failure.ts";
+import { requestIds } from "../kiro/identity.ts";
+import type { UpstreamProfile } from "../kiro/profile.ts";
+import { type KiroRequest, type Rendering, toKiroRequest } from "../kiro/request.ts";
+import { ok, type Result } from "../result.ts";
+import type { Secret } from "../secret.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Log } from "../telemetry/log.ts";
+import { createOutput, type Output } from "./output.ts";
+import type { RetryPolicy } from "./retry.ts";
+
+export type CompletionRequest = {
+  conversation: Conversation;
+  source: CredentialSource;
+  /** Who asks: a name for the log, never a key. Callers with different names never share a conversation id. */
+  caller: string;
+  /** The prompt's size in tokens by our own count. */
+  promptTokens: number;
+  /** Aborts when the client leaves. */
+  signal: AbortSignal;
+  log: Log;
+};
+
+export type GatewayDeps = {
+  pool: Pool;
+  tokens: Tokens;
+  client: KiroClient;
+  profile: UpstreamProfile;
+  policy: RetryPolicy;
+  runtime: Runtime;
+  /** Tokens of a piece of output text, cheaply; fractions, so that pieces add up. */
+  countText: (text: string) => number;
+};
+
+/** The credential in hand and what has been done with it for this request. */
+export type Hand = { lease: Lease; attempts: number; refused?: Secret };
+
+/** The request in the upstream's dialect, and as the JSON text that all attempts share. */
+export type Rendered = { kiro: KiroRequest; body: string };
+
+export type RenderingChange = "drop-reasoning" | "new-conversation" | "conservative";
+
+export function render(
+  deps: GatewayDeps,
+  request: CompletionRequest,
+  change?: RenderingChange,
+): Result<Rendered, Failure> {
+  const ids = requestIds(request.conversation, request.caller);
+  if (change === "new-conversation") ids.conversationId = deps.runtime.randomUUID();
+  const rendering: Rendering = {
+    dropReasoning: change === "drop-reasoning",
+    conservative: change === "conservative",
+  };
+  const kiro = toKiroRequest(request.conversation, ids, deps.profile, rendering);
+  return kiro.ok ? ok({ kiro: kiro.value, body: JSON.stringify(kiro.value.body) }) : kiro;
+}
+
+export type Outcome =
+  /** The commit point is passed. */
+  | { type: "begun"; events: AsyncGenerator<ReplyEvent[], void, undefined> }
+  | { type: "fault"; fault: KiroFault; token: Secret }
+  | { type: "no-token"; fault: RefreshFault };
+
+/** One attempt with the credential in hand, up to the first event that the client would see. */
+export async function attempt(
+  deps: GatewayDeps,
+  request: CompletionRequest,
+  { kiro, body }: Rendered,
+  hand: Hand,
+  number: number,
+): Promise<Outcome> {
+  const access = await deps.tokens.access(
+    hand.lease.credential,
+    hand.refused === undefined ? {} : { refused: hand.refused },
+  );
+  if (!access.ok) return { type: "no-token", fault: access.failure };
+  const { token } = access.value;
+  const sent = await deps.client.send({
+    access: access.value,
+    body,
+    number,
+    maxAttempts: deps.policy.perRequest,
+    signal: request.signal,
+    response: {
+      tagThinking: kiro.tagThinking,
+      showThinking: kiro.thinking,
+      originalToolName: kiro.originalToolName,
+      context: {
+        window: kiro.model.window,
+        estimatedTokens: request.promptTokens,
+        now: deps.runtime.now(),
+      },
+    },
+  });
+  if (!sent.ok) return { type: "fault", fault: sent.failure, token };
+
+  const output = createOutput({
+    limits: request.conversation.limits,
+    format: request.conversation.output,
+    promptTokens: request.promptTokens,
+    countText: deps.countText,
+  });
+  const early: ReplyEvent[] = [];
+  for (;;) {
+    const next = await sent.value.next();
+    if (next.done === true) {
+      // `send` promises a `stop` or a fault before the end.
+      throw new Error("the upstream client ended without a terminal event");
+    }
+    const { events, fault } = next.value;
+    early.push(...output.push(events));
+    const committed = early.some(isVisible);
+    if (fault !== undefined && !committed) {
+      await sent.value.return();
+      return { type: "fault", fault, token };
+    }
+    if (committed || early.some(isTerminal)) {
+      const rest = follow(sent.value, output, early, fault);
+      // Enters the generator, so that `return()` closes the socket also if nobody ever asks for an event.
+      await rest.next();
+      return { type: "begun", events: rest };
+    }
+  }
+}
+
+/** The rest of a reply that has begun: no retry, and a fault is the reply's own end. */
+async function* follow(
+  batches: AsyncGenerator<Batch, void, undefined>,
+  output: Output,
+  early: ReplyEvent[],
+  earlyFault: KiroFault | undefined,
+): AsyncGenerator<ReplyEvent[], void, undefined> {
+  try {
+    yield [];
+    if (earlyFault !== undefined) {
+      yield [...early, ...output.fail(earlyFault.failure)];
+      return;
+    }
+    yield early;
+    if (output.ended) return;
+    for await (const { events, fault } of batches) {
+      const out = output.push(events);
+      if (fault !== undefined) out.push(...output.fail(fault.failure));
+      if (out.length > 0) yield out;
+      if (output.ended) return;
+    }
+  } finally {
+    await batches.return();
+  }
+}

@@ -1,0 +1,131 @@
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { claimOf } from "../auth/claim.ts";
+import type { Failure } from "../conversation/failure.ts";
+import { fail, ok, type Result } from "../result.ts";
+import { messages, parseCountTokens } from "../wire/anthropic/messages.ts";
+import type { WireError } from "../wire/wire.ts";
+import { readJson } from "./body.ts";
+import { type CompletionDeps, completions } from "./completions.ts";
+import type { HttpEnv } from "./env.ts";
+import { modelList, modelObject, type ModelEntry } from "./models.ts";
+import { canonicalPath } from "./paths.ts";
+
+export type AppDeps = CompletionDeps & {
+  /** The models to list, newest first, and the one an id or alias means. */
+  models: { list(): ModelEntry[]; find(id: string): ModelEntry | undefined };
+  /** Origins whose pages may call; `*` for all. */
+  corsOrigins: string[];
+  /** No key protects the gateway, so only programs of this machine may call, not any page open in its browser. */
+  keyless: boolean;
+};
+
+/** The HTTP surface. A request goes in, a `Response` comes out; no socket is needed to try it. */
+export function createApp(deps: AppDeps): Hono<HttpEnv> {
+  const { runtime, log } = deps;
+  const app = new Hono<HttpEnv>({ getPath: (request) => canonicalPath(request.url) });
+
+  app.use(async (c, next) => {
+    const id = `req_${runtime.randomUUID().replaceAll("-", "")}`;
+    c.set("requestId", id);
+    await next();
+    c.res.headers.set("request-id", id);
+    c.res.headers.set("x-request-id", id);
+  });
+  app.use(
+    cors({
+      origin: deps.corsOrigins.includes("*") ? "*" : deps.corsOrigins,
+      allowMethods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
+      exposeHeaders: ["request-id", "x-request-id", "retry-after", "x-kiro-proxy-notice"],
+    }),
+  );
+
+  if (deps.keyless) {
+    app.use("/v1/*", async (c, next) => {
+      const origin = c.req.header("origin");
+      if (origin === undefined || isLocal(origin)) return await next();
+      const message =
+        "This gateway has no apiKey, so web pages of other hosts may not use it. Set apiKey in its config.json.";
+      return errorResponse(sharedError({ kind: "permission", message }, c.get("requestId")));
+    });
+  }
+
+  app.on(["GET", "HEAD"], ["/", "/api/hello"], (c) => c.text("kiro-proxy\n"));
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+
+  app.post("/v1/messages", completions(messages, deps));
+  app.post("/v1/messages/count_tokens", async (c) => {
+    const counted = await countTokens(c.req.raw, deps);
+    return counted.ok
+      ? Response.json({ input_tokens: counted.value })
+      : errorResponse(messages.failure(counted.failure, c.get("requestId")));
+  });
+
+  app.get("/v1/models", (c) => {
+    const caller = deps.authenticate(claimOf(c.req.raw.headers));
+    if (!caller.ok) return errorResponse(sharedError(caller.failure, c.get("requestId")));
+    return Response.json(modelList(deps.models.list()));
+  });
+  app.get("/v1/models/:id{.+}", (c) => {
+    const caller = deps.authenticate(claimOf(c.req.raw.headers));
+    if (!caller.ok) return errorResponse(sharedError(caller.failure, c.get("requestId")));
+    const id = c.req.param("id");
+    const found = deps.models.find(id);
+    if (found !== undefined) return Response.json(modelObject(found));
+    const failure: Failure = { kind: "model-not-found", message: `model: ${id.slice(0, 200)}` };
+    return errorResponse(sharedError(failure, c.get("requestId")));
+  });
+
+  app.notFound((c) => {
+    const message = `No such endpoint: ${c.req.method} ${c.req.path.slice(0, 200)}`;
+    return errorResponse(sharedError({ kind: "not-found", message }, c.get("requestId")));
+  });
+  app.onError((error, c) => {
+    log.error("bug", { request: c.get("requestId"), detail: error.stack ?? error.message });
+    const failure: Failure = { kind: "internal", message: "Internal error" };
+    return errorResponse(sharedError(failure, c.get("requestId")));
+  });
+  return app;
+}
+
+/** An origin on this machine, such as a desktop program's window. */
+function isLocal(origin: string): boolean {
+  const host = URL.parse(origin)?.hostname ?? "";
+  return host === "" || /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);
+}
+
+async function countTokens(request: Request, deps: AppDeps): Promise<Result<number, Failure>> {
+  const caller = deps.authenticate(claimOf(request.headers));
+  if (!caller.ok) return caller;
+  const body = await readJson(request, deps.maxBodyBytes);
+  if (!body.ok) return body;
+  const conversation = parseCountTokens(body.value, request.headers);
+  if (!conversation.ok) return fail(conversation.failure);
+  return ok(await deps.counter.exact(conversation.value));
+}
+
+/**
+ * An error body that both vendors' clients read, for routes which don't say whose client is calling: Anthropic's
+ * envelope with OpenAI's `param` and `code` in it.
+ */
+function sharedError(failure: Failure, requestId: string): WireError {
+  const error = messages.failure(failure, requestId);
+  return { ...error, body: withOpenAiFields(error.body, failure) };
+}
+
+function withOpenAiFields(body: unknown, failure: Failure): unknown {
+  if (typeof body !== "object" || body === null || !("error" in body)) return body;
+  const { error } = body;
+  if (typeof error !== "object" || error === null) return body;
+  return { ...body, error: { ...error, param: null, code: OPENAI_CODES[failure.kind] ?? null } };
+}
+
+const OPENAI_CODES: Partial<Record<Failure["kind"], string>> = {
+  authentication: "invalid_api_key",
+  "not-found": "unknown_url",
+  "model-not-found": "model_not_found",
+};
+
+function errorResponse(error: WireError): Response {
+  return Response.json(error.body, { status: error.status, headers: error.headers });
+}

@@ -1,0 +1,5 @@
+/** What Hono carries along with a request. `server` is absent when the app is called without one, as tests do. */
+export type HttpEnv = {
+  Bindings: { server?: { timeout(request: Request, seconds: number): void } };
+  Variables: { requestId: string };
+};

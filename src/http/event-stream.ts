@@ -1,0 +1,122 @@
+import type { Failure } from "../conversation/failure.ts";
+import type { ReplyEvent } from "../conversation/reply.ts";
+import type { Result } from "../result.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Encoder, Wire } from "../wire/wire.ts";
+
+/** How a streamed answer ended, for the log. */
+export type StreamEnd = { outcome: "complete" | "failed" | "cancelled"; failure?: Failure };
+
+/**
+ * Between the error event and the cut, unless the client leaves first, as SDKs do on the event. A reset overtakes what a
+ * busy client has not read yet, and the error would be lost with it.
+ */
+const BEFORE_CUT_MS = 500;
+
+/**
+ * A reply as a response body. What comes in one batch leaves in one write: a write costs more than everything else
+ * done for an event. A reply that fails ends with the wire's error event and then a cut connection, never a clean end,
+ * because several clients take a clean end for a complete answer.
+ *
+ * @param begun the reply, or the failure that came instead after the response head had left
+ */
+export function eventStream<Event>(deps: {
+  runtime: Runtime;
+  wire: Wire<Event>;
+  encoder: Encoder<Event>;
+  begun: Promise<Result<{ events: AsyncGenerator<ReplyEvent[], void, undefined> }, Failure>>;
+  /** The head has left before the reply began, so the first heartbeat is due at once. */
+  late: boolean;
+  signal: AbortSignal;
+  heartbeatMs: number;
+  onEvents(events: ReplyEvent[]): void;
+  onEnd(end: StreamEnd): void;
+  onBug(error: unknown): void;
+}): ReadableStream<Uint8Array> {
+  const { runtime, wire, encoder, signal } = deps;
+
+  async function pump(sink: Sink): Promise<StreamEnd> {
+    let draining: Promise<unknown> | undefined;
+    const write = (text: string): void => {
+      const written = sink.write(text);
+      void sink.flush();
+      if (written instanceof Promise) draining = written;
+    };
+    const beat = (): void => {
+      // A client that does not read gets no more heartbeats either.
+      if (draining === undefined && !signal.aborted) write(wire.heartbeat);
+      heartbeat = runtime.timer(deps.heartbeatMs, beat);
+    };
+    let heartbeat = runtime.timer(deps.late ? 0 : deps.heartbeatMs, beat);
+    const send = async (events: ReplyEvent[]): Promise<StreamEnd | undefined> => {
+      deps.onEvents(events);
+      let text = "";
+      let end: StreamEnd | undefined;
+      for (const event of events) {
+        for (const wireEvent of encoder.push(event)) text += wire.frame(wireEvent);
+        if (event.type === "stop") end = { outcome: "complete" };
+        if (event.type === "failed") end = { outcome: "failed", failure: event.failure };
+      }
+      if (end?.outcome === "complete") text += wire.trailer;
+      if (text !== "") write(text);
+      heartbeat.refresh();
+      if (draining !== undefined) {
+        await untilDrained(draining, signal);
+        draining = undefined;
+      }
+      return end;
+    };
+
+    try {
+      const begun = await deps.begun;
+      if (!begun.ok) {
+        if (signal.aborted) return { outcome: "cancelled" };
+        await send([{ type: "failed", failure: begun.failure }]);
+        return { outcome: "failed", failure: begun.failure };
+      }
+      for await (const events of begun.value.events) {
+        if (signal.aborted) return { outcome: "cancelled" };
+        const end = await send(events);
+        if (end !== undefined) return signal.aborted ? { outcome: "cancelled" } : end;
+      }
+      throw new Error("a reply ended without a terminal event");
+    } finally {
+      heartbeat.cancel();
+    }
+  }
+
+  return new ReadableStream({
+    type: "direct",
+    async pull(sink: Sink) {
+      const end = await pump(sink).catch((error: unknown): StreamEnd => {
+        deps.onBug(error);
+        return { outcome: "failed", failure: { kind: "internal", message: "Internal error" } };
+      });
+      deps.onEnd(end);
+      if (end.outcome === "failed") {
+        await runtime.sleep(BEFORE_CUT_MS, signal).catch(() => undefined);
+        sink.close(new Error("the reply failed"));
+      } else {
+        sink.close();
+      }
+    },
+  } as const);
+}
+
+/** Bun's controller of a direct stream: `write` gives a promise when the client does not keep up. */
+type Sink = {
+  write(text: string): number | Promise<number>;
+  flush(): number | Promise<number>;
+  close(error?: Error): void;
+};
+
+async function untilDrained(draining: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const onAbort = (): void => resolve();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([draining, promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,304 @@
+import { describe, expect, test } from "bun:test";
+import { createAuthenticate } from "../../src/auth/authenticate.ts";
+import type { Failure } from "../../src/conversation/failure.ts";
+import type { ReplyEvent } from "../../src/conversation/reply.ts";
+import type { CompletionRequest } from "../../src/gateway/attempt.ts";
+import type { Gateway } from "../../src/gateway/complete.ts";
+import { createApp } from "../../src/http/app.ts";
+import { fail, ok } from "../../src/result.ts";
+import { Secret } from "../../src/secret.ts";
+import { createLog } from "../../src/telemetry/log.ts";
+import { createTestRuntime } from "../support/runtime.ts";
+
+const KEY = "sk-test-0123456789";
+const model = {
+  id: "claude-opus-4-6",
+  displayName: "Claude Opus 4.6",
+  createdAt: "2026-02-04T00:00:00Z",
+  window: 1_000_000,
+  maxOutput: 64_000,
+};
+const hello: ReplyEvent[] = [
+  { type: "text", text: "Hi" },
+  {
+    type: "usage",
+    usage: { inputTokens: 3, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0 },
+    source: "upstream",
+  },
+  { type: "credits", credits: 0.5 },
+  { type: "stop", reason: "end-turn" },
+];
+
+/** The app on a gateway that answers by hand. */
+function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless = false) {
+  const { runtime } = createTestRuntime();
+  const asked: CompletionRequest[] = [];
+  const lines: string[] = [];
+  const gateway: Gateway = {
+    async complete(request) {
+      asked.push(request);
+      if (typeof answer === "function") return answer();
+      if (!Array.isArray(answer)) return fail(answer);
+      async function* events() {
+        yield answer;
+      }
+      return ok({
+        events: events() as AsyncGenerator<ReplyEvent[], void, undefined>,
+        model: "claude-opus-4.6",
+        credentialId: "c1",
+        notices: [{ code: "tool-renamed", detail: "x" }, { code: "tool-renamed" }],
+        attempts: 2,
+      });
+    },
+  };
+  const app = createApp({
+    gateway,
+    runtime,
+    log: createLog({
+      level: "info",
+      format: "json",
+      write: (line) => void lines.push(line),
+      now: () => 0,
+    }),
+    authenticate: createAuthenticate({
+      ...(keyless ? {} : { apiKey: new Secret(KEY) }),
+      allowClientCredentials: false,
+      parseInline: () => fail("no"),
+    }),
+    counter: { exact: async () => 42, quick: () => 40, text: (text) => text.length },
+    models: { list: () => [model], find: (id) => (id === model.id ? model : undefined) },
+    corsOrigins: ["*"],
+    keyless,
+    maxBodyBytes: 10_000,
+    headWithinMs: 10_000,
+    heartbeatMs: 10_000,
+  });
+  const post = async (path: string, body: unknown, headers: Record<string, string> = {}) =>
+    await app.request(
+      path,
+      {
+        method: "POST",
+        body: typeof body === "string" ? body : JSON.stringify(body),
+        headers: { "x-api-key": KEY, ...headers },
+      },
+      {},
+    );
+  const get = async (path: string, headers: Record<string, string> = { "x-api-key": KEY }) =>
+    await app.request(path, { headers });
+  return { app, asked, lines, post, get };
+}
+
+const request = {
+  model: "claude-opus-4-6",
+  max_tokens: 10,
+  messages: [{ role: "user", content: "secret prompt" }],
+};
+
+describe("messages", () => {
+  test("a body without stream is answered in one piece, with what was changed in a header", async () => {
+    const { post, asked } = world();
+    const response = await post("/v1/messages", { ...request, top_k: 3 });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-kiro-proxy-notice")).toBe("ignored-top-k; tool-renamed: x");
+    expect(await response.json()).toMatchObject({
+      content: [{ type: "text", text: "Hi" }],
+      model: "claude-opus-4-6",
+      usage: { input_tokens: 3, output_tokens: 1 },
+    });
+    expect(asked[0]).toMatchObject({ promptTokens: 40, caller: "api-key" });
+  });
+
+  test("a stream is one, and its events are those of the body", async () => {
+    const { post } = world();
+    const response = await post("/v1/messages", { ...request, stream: true });
+    expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    expect(response.headers.get("x-accel-buffering")).toBe("no");
+    const names = (await response.text()).match(/^event: .*$/gm);
+    expect(names).toEqual([
+      "event: message_start",
+      "event: content_block_start",
+      "event: content_block_delta",
+      "event: content_block_stop",
+      "event: message_delta",
+      "event: message_stop",
+    ]);
+  });
+
+  test("a failure before the first event is a status, streaming or not", async () => {
+    const failure: Failure = { kind: "rate-limited", message: "Slow down.", retryAfterMs: 1_200 };
+    for (const stream of [true, false]) {
+      const response = await world(failure).post("/v1/messages", { ...request, stream });
+      expect(response.status).toBe(429);
+      expect(response.headers.get("retry-after")).toBe("2");
+    }
+  });
+
+  test("a reply that fails is an error with its status where nothing has been sent yet", async () => {
+    const failure: Failure = { kind: "upstream", message: "It broke off." };
+    const broken: ReplyEvent[] = [
+      { type: "text", text: "Hi" },
+      { type: "failed", failure },
+    ];
+    const response = await world(broken).post("/v1/messages", request);
+    expect(response.status).toBe(502);
+    expect(await response.json()).toMatchObject({ type: "error", error: { type: "api_error" } });
+  });
+
+  test("the log line has figures, ids and states, and no prompt or key", async () => {
+    const { post, lines } = world();
+    await post("/v1/messages", request);
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+      event: "request",
+      wire: "messages",
+      status: 200,
+      outcome: "complete",
+      model: "claude-opus-4-6",
+      upstreamModel: "claude-opus-4.6",
+      credential: "c1",
+      attempts: 2,
+      inputTokens: 3,
+      outputTokens: 1,
+      credits: 0.5,
+      notices: "tool-renamed",
+    });
+    expect(lines.join("")).not.toContain("secret prompt");
+    expect(lines.join("")).not.toContain(KEY);
+  });
+
+  test("a bug is a 500 in the envelope, and its text stays in the log", async () => {
+    const { post, lines } = world(() => {
+      throw new Error("very internal");
+    });
+    const response = await post("/v1/messages", request);
+    expect(response.status).toBe(500);
+    expect(await response.text()).not.toContain("very internal");
+    expect(lines.join("")).toContain("very internal");
+  });
+
+  test("count_tokens counts without any call", async () => {
+    const { post, asked } = world();
+    const response = await post("/v1/messages/count_tokens?beta=true", {
+      ...request,
+      max_tokens: undefined,
+    });
+    expect(await response.json()).toEqual({ input_tokens: 42 });
+    expect(asked).toHaveLength(0);
+  });
+});
+
+describe("every route", () => {
+  test("ids of the request are in the headers of every answer and in the body of every error", async () => {
+    const { get, post, app } = world();
+    for (const response of [
+      await get("/"),
+      await get("/v1/models"),
+      await get("/nowhere"),
+      await post("/v1/messages", "{"),
+      await app.request("/v1/messages", { method: "OPTIONS" }),
+    ]) {
+      const id = response.headers.get("request-id");
+      expect(id).toMatch(/^req_[0-9a-f]{32}$/);
+      expect(response.headers.get("x-request-id")).toBe(id);
+      if (response.status >= 400) expect(await response.json()).toMatchObject({ request_id: id });
+    }
+  });
+
+  test("an unknown path is JSON that both vendors' clients read", async () => {
+    const response = await world().get("/v1/files");
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({
+      type: "error",
+      error: { type: "not_found_error", param: null, code: "unknown_url" },
+    });
+  });
+
+  test("probes need no key", async () => {
+    const { app } = world();
+    for (const path of ["/", "/api/hello", "/healthz"]) {
+      expect((await app.request(path)).status).toBe(200);
+      expect((await app.request(path, { method: "HEAD" })).status).toBe(200);
+    }
+  });
+
+  test("any origin may call, with any header it asks for", async () => {
+    const { app } = world();
+    const response = await app.request("/v1/messages", {
+      method: "OPTIONS",
+      headers: {
+        origin: "https://app.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-api-key,anthropic-dangerous-direct-browser-access",
+      },
+    });
+    expect(response.status).toBe(204);
+    expect(response.headers.get("access-control-allow-origin")).toBe("*");
+    expect(response.headers.get("access-control-allow-headers")).toContain(
+      "anthropic-dangerous-direct-browser-access",
+    );
+  });
+});
+
+describe("without a key", () => {
+  test.each([
+    [undefined, 200],
+    ["http://localhost:5173", 200],
+    ["http://127.0.0.1:3000", 200],
+    ["http://[::1]:3000", 200],
+    ["tauri://localhost", 200],
+    ["https://evil.example", 403],
+    ["http://localhost.evil.example", 403],
+    ["http://127.0.0.1.evil.example", 403],
+  ])("a request from origin %p is answered with %p", async (origin, status) => {
+    const { post } = world(hello, true);
+    const headers: Record<string, string> = origin === undefined ? {} : { origin };
+    expect((await post("/v1/messages", request, headers)).status).toBe(status);
+  });
+
+  test("with a key any origin may call", async () => {
+    const { post } = world();
+    const headers = { origin: "https://app.example" };
+    expect((await post("/v1/messages", request, headers)).status).toBe(200);
+  });
+});
+
+describe("models", () => {
+  test("the list has what both vendors' SDKs and the Go build's clients read", async () => {
+    const response = await world().get("/v1/models?limit=1000");
+    expect(await response.json()).toEqual({
+      object: "list",
+      data: [
+        {
+          id: "claude-opus-4-6",
+          object: "model",
+          type: "model",
+          created: 1_770_163_200,
+          created_at: "2026-02-04T00:00:00Z",
+          owned_by: "anthropic",
+          display_name: "Claude Opus 4.6",
+          max_input_tokens: 1_000_000,
+          max_tokens: 64_000,
+        },
+      ],
+      has_more: false,
+      first_id: "claude-opus-4-6",
+      last_id: "claude-opus-4-6",
+    });
+  });
+
+  test("one model is found by its id, an unknown one is a 404", async () => {
+    const { get } = world();
+    expect((await get("/v1/models/claude-opus-4-6")).status).toBe(200);
+    const missing = await get("/v1/models/vendor%2Fother%5B1m%5D");
+    expect(missing.status).toBe(404);
+    expect(await missing.json()).toMatchObject({
+      error: { message: "model: vendor/other[1m]", code: "model_not_found" },
+    });
+  });
+
+  test("the list needs a key", async () => {
+    const response = await world().get("/v1/models", {});
+    expect(response.status).toBe(401);
+    expect(response.headers.get("x-should-retry")).toBe("false");
+  });
+});

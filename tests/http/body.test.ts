@@ -1,0 +1,68 @@
+import { describe, expect, test } from "bun:test";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { readJson } from "../../src/http/body.ts";
+
+function post(body: Bun.BodyInit, headers: Record<string, string> = {}): Request {
+  return new Request("http://localhost/", { method: "POST", body, headers });
+}
+
+const value = { text: "grüße, 世界" };
+const json = Buffer.from(JSON.stringify(value));
+
+describe("readJson", () => {
+  test.each([
+    ["identity", json],
+    ["gzip", gzipSync(json)],
+    ["x-gzip", gzipSync(json)],
+    ["deflate", deflateSync(json)],
+    ["br", brotliCompressSync(json)],
+    ["zstd", zstdCompressSync(json)],
+    ["GZIP", gzipSync(json)],
+  ])("a body in %s is understood", async (encoding, bytes) => {
+    const read = await readJson(post(bytes, { "content-encoding": encoding }), 1024);
+    expect(read).toEqual({ ok: true, value });
+  });
+
+  test("an unknown encoding names the ones that are known", async () => {
+    const read = await readJson(post(json, { "content-encoding": "lzma" }), 1024);
+    expect(read).toMatchObject({ ok: false, failure: { kind: "invalid-request" } });
+    expect(JSON.stringify(read)).toContain("gzip");
+  });
+
+  test("bytes that are not in the encoding they claim are the client's fault", async () => {
+    const read = await readJson(post(json, { "content-encoding": "gzip" }), 1024);
+    expect(read).toMatchObject({ ok: false, failure: { kind: "invalid-request" } });
+  });
+
+  test.each(["", "{", "nope", '{"a":}'])("%p is not JSON", async (text) => {
+    const read = await readJson(post(text), 1024);
+    expect(read).toMatchObject({ ok: false, failure: { kind: "invalid-request" } });
+  });
+
+  test("a body over the limit is too large by its declared length", async () => {
+    const read = await readJson(post("x", { "content-length": "2000" }), 1024);
+    expect(read).toMatchObject({ ok: false, failure: { kind: "too-large" } });
+  });
+
+  test("a body over the limit is too large by its real length", async () => {
+    const stream = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new Uint8Array(2000).fill(0x20));
+        controller.close();
+      },
+    });
+    const read = await readJson(post(stream), 1024);
+    expect(read).toMatchObject({ ok: false, failure: { kind: "too-large" } });
+  });
+
+  test("a small body that unpacks to a large one is too large, and is not unpacked whole", async () => {
+    const bomb = gzipSync(Buffer.alloc(10 * 1024 * 1024));
+    const read = await readJson(post(bomb, { "content-encoding": "gzip" }), 64 * 1024);
+    expect(read).toMatchObject({ ok: false, failure: { kind: "too-large" } });
+  });
+
+  test("the limit counts bytes, not characters", async () => {
+    const read = await readJson(post(JSON.stringify("世".repeat(400))), 1024);
+    expect(read).toMatchObject({ ok: false, failure: { kind: "too-large" } });
+  });
+});
