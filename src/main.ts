@@ -1,0 +1,27 @@
+import { helpText, parseArguments } from "./cli/arguments.ts";
+import { withManyConnections } from "./cli/many-connections.ts";
+import { serve } from "./cli/serve.ts";
+import { realRuntime } from "./runtime.ts";
+import { commit, version } from "./version.ts";
+
+async function main(argv: string[]): Promise<number> {
+  const command = parseArguments(argv);
+  if (!command.ok) {
+    console.error(command.failure.message);
+    return 2;
+  }
+  switch (command.value.type) {
+    case "help":
+      console.log(helpText());
+      return 0;
+    case "version":
+      console.log(`kiro-proxy ${version} (${commit}, Bun ${Bun.version})`);
+      return 0;
+    case "serve":
+      return (await withManyConnections()) ?? (await serve(command.value, realRuntime()));
+    default:
+      return command.value satisfies never;
+  }
+}
+
+process.exit(await main(process.argv.slice(2)));
