@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { connect } from "node:net";
 import type { Failure } from "../../src/conversation/failure.ts";
 import type { ReplyEvent } from "../../src/conversation/reply.ts";
 import { eventStream, type StreamEnd } from "../../src/http/event-stream.ts";
 import { fail, ok, type Result } from "../../src/result.ts";
+import { realRuntime } from "../../src/runtime.ts";
 import type { Wire } from "../../src/wire/wire.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 
@@ -174,5 +176,64 @@ describe("event stream", () => {
     await broken();
     expect(bugs).toHaveLength(1);
     expect(closed()).toBe("broken");
+  });
+});
+
+describe("event stream over a socket", () => {
+  /** Serves one endless reply of large batches, and says how many were asked for. */
+  function serveEndless() {
+    const world = {
+      batches: 0,
+      ended: Promise.withResolvers<StreamEnd>(),
+      closed: Promise.withResolvers<void>(),
+    };
+    async function* endless(): Events {
+      try {
+        for (;;) {
+          world.batches += 1;
+          yield [text("x".repeat(64 * 1024))];
+        }
+      } finally {
+        world.closed.resolve();
+      }
+    }
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      idleTimeout: 0,
+      fetch: (request) =>
+        new Response(
+          eventStream({
+            runtime: realRuntime(),
+            wire: plain,
+            encoder: { push: words },
+            begun: Promise.resolve(ok({ events: endless() })),
+            late: false,
+            signal: request.signal,
+            heartbeatMs: 60_000,
+            onEvents: () => undefined,
+            onEnd: (end) => world.ended.resolve(end),
+            onBug: () => undefined,
+          }),
+        ),
+    });
+    return { world, server };
+  }
+
+  test("a client that stops reading stops the reply, and its departure ends it", async () => {
+    const { world, server } = serveEndless();
+    const socket = connect(server.port ?? 0, "127.0.0.1");
+    socket.pause();
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    // Over when the number of batches has stood still for a good many turns.
+    for (let before = -1; world.batches !== before || before === 0;) {
+      before = world.batches;
+      await Bun.sleep(100);
+    }
+    expect(world.batches).toBeLessThan(500);
+    socket.destroy();
+    await world.closed.promise;
+    expect(await world.ended.promise).toEqual({ outcome: "cancelled" });
+    await server.stop(true);
   });
 });
