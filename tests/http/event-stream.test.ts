@@ -179,47 +179,47 @@ describe("event stream", () => {
   });
 });
 
-describe("event stream over a socket", () => {
-  /** Serves one endless reply of large batches, and says how many were asked for. */
-  function serveEndless() {
-    const world = {
-      batches: 0,
-      ended: Promise.withResolvers<StreamEnd>(),
-      closed: Promise.withResolvers<void>(),
-    };
-    async function* endless(): Events {
-      try {
-        for (;;) {
-          world.batches += 1;
-          yield [text("x".repeat(64 * 1024))];
-        }
-      } finally {
-        world.closed.resolve();
+/** Serves one endless reply of large batches, and says how many were asked for. */
+function serveEndless() {
+  const world = {
+    batches: 0,
+    ended: Promise.withResolvers<StreamEnd>(),
+    closed: Promise.withResolvers<void>(),
+  };
+  async function* endless(): Events {
+    try {
+      for (;;) {
+        world.batches += 1;
+        yield [text("x".repeat(64 * 1024))];
       }
+    } finally {
+      world.closed.resolve();
     }
-    const server = Bun.serve({
-      hostname: "127.0.0.1",
-      port: 0,
-      idleTimeout: 0,
-      fetch: (request) =>
-        new Response(
-          eventStream({
-            runtime: realRuntime(),
-            wire: plain,
-            encoder: { push: words },
-            begun: Promise.resolve(ok({ events: endless() })),
-            late: false,
-            signal: request.signal,
-            heartbeatMs: 60_000,
-            onEvents: () => undefined,
-            onEnd: (end) => world.ended.resolve(end),
-            onBug: () => undefined,
-          }),
-        ),
-    });
-    return { world, server };
   }
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    idleTimeout: 0,
+    fetch: (request) =>
+      new Response(
+        eventStream({
+          runtime: realRuntime(),
+          wire: plain,
+          encoder: { push: words },
+          begun: Promise.resolve(ok({ events: endless() })),
+          late: false,
+          signal: request.signal,
+          heartbeatMs: 60_000,
+          onEvents: () => undefined,
+          onEnd: (end) => world.ended.resolve(end),
+          onBug: () => undefined,
+        }),
+      ),
+  });
+  return { world, server };
+}
 
+describe("event stream over a socket", () => {
   test("a client that stops reading stops the reply, and its departure ends it", async () => {
     const { world, server } = serveEndless();
     const socket = connect(server.port ?? 0, "127.0.0.1");
