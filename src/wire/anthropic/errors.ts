@@ -1,14 +1,8 @@
 import type { Failure, FailureKind } from "../../conversation/failure.ts";
+import { retryAdvice, type RetryRule } from "../retry-advice.ts";
 import type { WireError } from "../wire.ts";
 
-type ErrorKind = {
-  status: number;
-  type: string;
-  /** Whether the same request may go through later. */
-  retry: boolean;
-  /** Sent as `retry-after` where the failure names no time of its own. */
-  retryAfterSeconds?: number;
-};
+type ErrorKind = RetryRule & { status: number; type: string };
 
 /** The vendor's error table. Claude Code and the SDKs decide by status, type and these headers, never by the text. */
 const ERRORS = {
@@ -30,9 +24,6 @@ const ERRORS = {
   timeout: { status: 504, type: "timeout_error", retry: true },
   overloaded: { status: 529, type: "overloaded_error", retry: true, retryAfterSeconds: 5 },
 } satisfies Record<FailureKind, ErrorKind>;
-
-/** The SDKs sleep for as long as `retry-after` says; past this a client had better stop and say so. */
-const RETRY_AFTER_MAX_SECONDS = 600;
 
 /** The words on which Claude Code and opencode compact their history: said of anything else, they do harm. */
 const OVERFLOW = /prompt is too long/gi;
@@ -60,12 +51,10 @@ export function errorObject(failure: Failure): ErrorObject {
 
 /** A failure as HTTP. `requestId` is in the `request-id` header, which is the one SDKs show, and in the body. */
 export function errorResponse(failure: Failure, requestId: string): WireError {
-  const { status, retry, retryAfterSeconds }: ErrorKind = ERRORS[failure.kind];
-  const known = failure.retryAfterMs;
-  const seconds = known === undefined ? retryAfterSeconds : Math.max(1, Math.ceil(known / 1000));
-  const pointless = !retry || (seconds !== undefined && seconds > RETRY_AFTER_MAX_SECONDS);
+  const rule: ErrorKind = ERRORS[failure.kind];
+  const { seconds, pointless } = retryAdvice(failure, rule);
   return {
-    status,
+    status: rule.status,
     headers: {
       "request-id": requestId,
       ...(seconds === undefined ? {} : { "retry-after": String(seconds) }),

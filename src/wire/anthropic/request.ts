@@ -3,13 +3,13 @@ import type { Failure } from "../../conversation/failure.ts";
 import { fail, ok, type Result } from "../../result.ts";
 import { Findings } from "../findings.ts";
 import { isObject, isPresent, textOf } from "../json.ts";
+import { noticeIgnored, readThinking } from "../options.ts";
 import type { RequestHeaders } from "../wire.ts";
 import {
+  readConfigEffort,
   readDisplay,
-  readEffort,
   readLimits,
   readOutput,
-  readReasoning,
   readSessionId,
   type ThinkingDisplay,
 } from "./options.ts";
@@ -61,9 +61,9 @@ function read(
   const table = readTools(body["tools"], findings);
   const { system, turns, effort } = readMessages(body["messages"], table, findings);
   const tools = offeredTools(table);
-  const reasoning = readReasoning(
+  const reasoning = readThinking(
     thinking,
-    effort ?? readEffort(body["output_config"], findings),
+    effort ?? readConfigEffort(body["output_config"], findings),
     limits.maxTokens,
     findings,
   );
@@ -84,7 +84,7 @@ function read(
     notices: [],
   };
   if (findings.refusal !== undefined) return fail(findings.refusal);
-  noticeIgnored(body, findings);
+  noticeIgnored(body, HONOURED, IGNORED, findings);
   conversation.notices = findings.notices;
   return ok({ conversation, stream: stream === true, display: readDisplay(thinking, reasoning) });
 }
@@ -133,11 +133,3 @@ const IGNORED = new Set([
   "container",
   "cache_control",
 ]);
-
-function noticeIgnored(body: JsonObject, findings: Findings): void {
-  for (const [name, value] of Object.entries(body)) {
-    if (!isPresent(value) || HONOURED.has(name)) continue;
-    if (IGNORED.has(name)) findings.notice(`ignored-${name.replaceAll("_", "-")}`);
-    else findings.notice("ignored-field", name);
-  }
-}

@@ -1,5 +1,6 @@
-import type { ReplyEvent, StopReason, Usage } from "../../conversation/reply.ts";
+import type { ReplyEvent, StopReason } from "../../conversation/reply.ts";
 import { isObject } from "../json.ts";
+import { UsageTally } from "../usage.ts";
 import type { Encoder, ReplyHead } from "../wire.ts";
 import { errorObject } from "./errors.ts";
 import type { Block, Delta, Message, MessagesEvent, MessageUsage } from "./events.ts";
@@ -22,8 +23,7 @@ export class MessagesEncoder implements Encoder<MessagesEvent> {
   readonly #model: string;
   readonly #display: ThinkingDisplay;
   readonly #id: string;
-  #estimated: Partial<Usage>;
-  #reported: Partial<Usage> = {};
+  readonly #tally: UsageTally;
   #started = false;
   #ended = false;
   /** The block that takes deltas; the other kinds are opened and closed at one go. */
@@ -37,7 +37,7 @@ export class MessagesEncoder implements Encoder<MessagesEvent> {
     this.#model = model;
     this.#display = display;
     this.#id = `msg_${head.id}`;
-    this.#estimated = { inputTokens: head.inputTokens };
+    this.#tally = new UsageTally(head.inputTokens);
   }
 
   push(event: ReplyEvent): MessagesEvent[] {
@@ -72,9 +72,7 @@ export class MessagesEncoder implements Encoder<MessagesEvent> {
         this.#delta({ type: "input_json_delta", partial_json: event.json });
         return this.#end();
       case "usage":
-        if (event.source === "upstream") this.#reported = { ...this.#reported, ...event.usage };
-        else this.#estimated = { ...this.#estimated, ...event.usage };
-        return;
+        return this.#tally.add(event);
       case "credits":
         return;
       case "stop":
@@ -147,14 +145,13 @@ export class MessagesEncoder implements Encoder<MessagesEvent> {
     this.#index += 1;
   }
 
-  /** Field by field, the last word of the service, else our last estimate. */
   #usage(): MessageUsage {
-    const usage = { ...this.#estimated, ...this.#reported };
+    const usage = this.#tally.total;
     return {
-      input_tokens: usage.inputTokens ?? 0,
-      output_tokens: usage.outputTokens ?? 0,
-      cache_creation_input_tokens: usage.cacheWriteTokens ?? 0,
-      cache_read_input_tokens: usage.cacheReadTokens ?? 0,
+      input_tokens: usage.inputTokens,
+      output_tokens: usage.outputTokens,
+      cache_creation_input_tokens: usage.cacheWriteTokens,
+      cache_read_input_tokens: usage.cacheReadTokens,
     };
   }
 }

@@ -1,8 +1,9 @@
-import type { Effort, Json, JsonObject, Text, Turn } from "../../conversation/conversation.ts";
+import type { Effort, Json, JsonObject, Turn, UserPart } from "../../conversation/conversation.ts";
+import { assistantParts, blocksOf, toolResult, userParts } from "../blocks.ts";
 import type { Findings } from "../findings.ts";
-import { isObject, isPresent, stringOf, textOf } from "../json.ts";
-import { assistantParts, blocksOf, toolResult, userParts } from "./blocks.ts";
-import { readEffort } from "./options.ts";
+import { isObject, isPresent, stringOf } from "../json.ts";
+import { systemTexts, Transcript } from "../transcript.ts";
+import { readConfigEffort } from "./options.ts";
 import { changeTools, type ToolTable } from "./tools.ts";
 
 /** The texts of the `system` field. */
@@ -10,23 +11,7 @@ export function readSystem(system: Json | undefined, findings: Findings): string
   if (isPresent(system) && typeof system !== "string" && !Array.isArray(system)) {
     findings.refuse("system", "Input should be a valid list");
   }
-  return blocksOf(system).flatMap((block) => promptText(block, findings));
-}
-
-/** Claude Code's first system block names its version. It is not meant for the model and changes with each release. */
-const BILLING = /^\s*x-anthropic-billing-header:.*\n*/;
-
-function promptText(block: Json, findings: Findings): string[] {
-  const text = textOf(isObject(block) ? block["text"] : block);
-  if (text === undefined) {
-    findings.notice("empty-block", "system");
-    return [];
-  }
-  if (!BILLING.test(text)) return [text];
-  findings.notice("billing-header-removed");
-  // As a block it goes whole; where a client has joined its blocks, the prompt follows it in the same string.
-  const rest = isObject(block) ? "" : text.replace(BILLING, "");
-  return rest === "" ? [] : [rest];
+  return blocksOf(system).flatMap((block) => systemTexts(block, findings));
 }
 
 export type Messages = {
@@ -37,10 +22,7 @@ export type Messages = {
   effort: Effort | undefined;
 };
 
-/**
- * The `messages`, as at least one turn; what they add to the tools goes into `table`. A system message among them becomes a note in the user
- * turn beside it, where the model meets it in its place: it is neither the user's question nor a prefill.
- */
+/** The `messages`; what they add to the tools goes into `table`. */
 export function readMessages(
   value: Json | undefined,
   table: ToolTable,
@@ -48,11 +30,8 @@ export function readMessages(
 ): Messages {
   const messages = messageList(value, findings);
   const lastUser = messages.findLastIndex((item) => isObject(item) && item["role"] === "user");
-  const system: string[] = [];
-  const turns: Turn[] = [];
+  const transcript = new Transcript(findings);
   let effort: Effort | undefined;
-  /** Notes that came after an assistant turn and wait for the next user turn. */
-  let waiting: string[] = [];
   for (const [index, message] of messages.entries()) {
     const path = `messages.${index}`;
     if (!isObject(message)) {
@@ -60,40 +39,25 @@ export function readMessages(
       continue;
     }
     const { content } = message;
-    const role = stringOf(message["role"]);
-    switch (role) {
+    switch (stringOf(message["role"])) {
       case "user":
-      case "tool": {
-        const parts =
-          role === "user"
-            ? userParts(content, `${path}.content`, findings)
-            : toolMessage(message, path, findings);
-        if (parts.length === 0) findings.notice("empty-message", role);
-        turns.push({ role: "user", parts: [...waiting.map(systemNote), ...parts] });
-        waiting = [];
+        transcript.user(userParts(content, `${path}.content`, findings));
         break;
-      }
-      case "assistant": {
-        const parts = assistantParts(content, `${path}.content`, findings);
-        if (parts.length === 0) findings.notice("empty-message", role);
-        turns.push({ role, parts });
+      case "tool":
+        transcript.user(toolMessage(message, path, findings), "tool");
         break;
-      }
+      case "assistant":
+        transcript.assistant(assistantParts(content, `${path}.content`, findings));
+        break;
       case "system":
       case "developer": {
-        effort = readEffort(message["output_config"], findings) ?? effort;
+        effort = readConfigEffort(message["output_config"], findings) ?? effort;
         const texts = systemMessage(content, table, findings);
-        const last = turns.at(-1);
         if (texts.length === 0) break;
         if (message["clear_at"] === "next_user_message" && index < lastUser) {
           findings.notice("cleared-system-message");
-          break;
-        }
-        if (last !== undefined) findings.notice("system-message-moved");
-        for (const text of texts) {
-          if (last === undefined) system.push(text);
-          else if (last.role === "user") last.parts.push(systemNote(text));
-          else waiting.push(text);
+        } else {
+          transcript.system(texts);
         }
         break;
       }
@@ -104,14 +68,7 @@ export function readMessages(
         );
     }
   }
-  const lastUserTurn = turns.findLast((turn) => turn.role === "user");
-  for (const text of waiting) {
-    if (lastUserTurn === undefined) system.push(text);
-    else lastUserTurn.parts.push(systemNote(text));
-  }
-  // System messages alone: whoever sent them wants an answer all the same.
-  if (turns.length === 0) turns.push({ role: "user", parts: [] });
-  return { system, turns, effort };
+  return { ...transcript.end(), effort };
 }
 
 function messageList(value: Json | undefined, findings: Findings): Json[] {
@@ -123,11 +80,11 @@ function messageList(value: Json | undefined, findings: Findings): Json[] {
 }
 
 /** Not a role of this API; clients of the other one send results so. */
-function toolMessage(message: JsonObject, path: string, findings: Findings) {
-  const { tool_call_id: id, content } = message;
+function toolMessage(message: JsonObject, path: string, findings: Findings): UserPart[] {
+  const { tool_call_id: id, content, is_error: isError } = message;
   findings.notice("role-changed", "tool");
   return isPresent(id)
-    ? toolResult(id, message, path, findings)
+    ? toolResult(id, content, isError === true, `${path}.content`, findings)
     : userParts(content, `${path}.content`, findings);
 }
 
@@ -140,11 +97,6 @@ function systemMessage(content: Json | undefined, table: ToolTable, findings: Fi
       changeTools(block, table, findings);
       return [];
     }
-    return promptText(block, findings);
+    return systemTexts(block, findings);
   });
-}
-
-/** The mark is the one that Claude Code puts around what it tells the model in a user turn. */
-function systemNote(text: string): Text {
-  return { type: "text", text: `<system-reminder>\n${text}\n</system-reminder>` };
 }

@@ -6,10 +6,15 @@ import type {
   JsonObject,
   Text,
   UserPart,
-} from "../../conversation/conversation.ts";
-import type { Findings } from "../findings.ts";
-import { isObject, isPresent, stringOf, textOf } from "../json.ts";
-import { documentParts, imageParts } from "./media.ts";
+} from "../conversation/conversation.ts";
+import type { Findings } from "./findings.ts";
+import { isObject, isPresent, stringOf, textOf } from "./json.ts";
+import { documentParts, fileParts, imageParts, imageUrlParts } from "./media.ts";
+
+/**
+ * The content of messages. The blocks of both vendors are understood on every wire, because clients mix them: Cursor
+ * puts Anthropic's into chat messages.
+ */
 
 /** The blocks of a `content`, which may also be a string, one bare block, null or absent. */
 export function blocksOf(content: Json | undefined): Json[] {
@@ -23,26 +28,29 @@ export function userParts(content: Json | undefined, path: string, findings: Fin
     if (!isObject(block) || block["type"] !== "tool_result") {
       return contentParts(block, `${path}.${index}`, findings);
     }
-    return toolResult(block["tool_use_id"], block, `${path}.${index}.tool_result`, findings);
+    const { tool_use_id: id, content: said, is_error: isError } = block;
+    const inner = `${path}.${index}.tool_result.content`;
+    return toolResult(id, said, isError === true, inner, findings);
   });
 }
 
-/** A result for the call `id`; what names no call is kept as content of its own. */
+/** A result for the call `id`; what names no call is kept as content of its own. `path` leads to the content. */
 export function toolResult(
   id: Json | undefined,
-  block: JsonObject,
+  content: Json | undefined,
+  isError: boolean,
   path: string,
   findings: Findings,
 ): UserPart[] {
-  const content = blocksOf(block["content"]).flatMap((inner, index) =>
-    contentParts(inner, `${path}.content.${index}`, findings),
+  const parts = blocksOf(content).flatMap((inner, index) =>
+    contentParts(inner, `${path}.${index}`, findings),
   );
   const callId = textOf(id);
   if (callId === undefined) {
     findings.notice("tool-result-without-id");
-    return content;
+    return parts;
   }
-  return [{ type: "tool-result", callId, content, isError: block["is_error"] === true }];
+  return [{ type: "tool-result", callId, content: parts, isError }];
 }
 
 /** An assistant message's content. `path` leads to the content. */
@@ -69,15 +77,15 @@ export function assistantParts(
 function toolCall(block: JsonObject, findings: Findings): AssistantPart[] {
   const id = textOf(block["id"]);
   const name = textOf(block["name"]);
-  if (id === undefined || name === undefined) return [note(block, findings)];
-  return [{ type: "tool-call", id, name, input: inputOf(block["input"], findings) }];
+  if (id === undefined || name === undefined) return [noteOf(block, findings)];
+  return [{ type: "tool-call", id, name, input: toolInput(block["input"], findings) }];
 }
 
 /** Where Claude Code puts arguments that it could not parse. */
 const UNPARSED = "__unparsedToolInput";
 
 /** Real histories hold inputs as JSON text, as null and wrapped; whatever there is stays readable for the model. */
-function inputOf(input: Json | undefined, findings: Findings): JsonObject {
+export function toolInput(input: Json | undefined, findings: Findings): JsonObject {
   const unparsed = isObject(input) && UNPARSED in input && Object.keys(input).length === 1;
   if (isObject(input) && !unparsed) return input;
   findings.notice("tool-input-repaired");
@@ -88,7 +96,7 @@ function inputOf(input: Json | undefined, findings: Findings): JsonObject {
   return isObject(parsed) ? parsed : { input: value };
 }
 
-function parsedJson(text: string): unknown {
+export function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -121,7 +129,21 @@ function contentParts(block: Json, path: string, findings: Findings): (Text | Im
   }
   switch (stringOf(block["type"])) {
     case "text":
+    case "input_text":
+    case "output_text":
       return textParts(block["text"], findings);
+    case "refusal":
+      return textParts(block["refusal"], findings);
+    case "image_url":
+      return imageUrlParts(block["image_url"], `${path}.image_url`, findings);
+    case "input_image":
+      return isPresent(block["image_url"])
+        ? imageUrlParts(block["image_url"], `${path}.image_url`, findings)
+        : fileParts(block, path, findings);
+    case "file":
+      return fileParts(block["file"], `${path}.file`, findings);
+    case "input_file":
+      return fileParts(block, path, findings);
     case "image":
       return imageParts(block["source"], `${path}.image.source`, findings);
     case "document":
@@ -138,7 +160,7 @@ function contentParts(block: Json, path: string, findings: Findings): (Text | Im
       if (textOf(block["text"]) !== undefined) return textParts(block["text"], findings);
       break;
   }
-  return [note(block, findings)];
+  return [noteOf(block, findings)];
 }
 
 function textParts(value: Json | undefined, findings: Findings): Text[] {
@@ -149,7 +171,7 @@ function textParts(value: Json | undefined, findings: Findings): Text[] {
 }
 
 /** What stands for a block that the neutral form has no place for: its type, and what a person could read of it. */
-function note(block: JsonObject, findings: Findings): Text {
+export function noteOf(block: JsonObject, findings: Findings): Text {
   const type = textOf(block["type"]) ?? "unknown";
   findings.notice("block-as-text", type);
   return { type: "text", text: [`[${type}]`, ...readable(block)].join("\n") };
@@ -157,7 +179,7 @@ function note(block: JsonObject, findings: Findings): Text {
 
 /** The members of foreign blocks that hold words; ids, encrypted parts and bytes are not among them. */
 const READABLE = (
-  "name tool_name mcp_server_name title url source page_age input query command code path " +
+  "name tool_name mcp_server_name title url source page_age input arguments action query command code path " +
   "text content lines stdout stderr output error_code description tool_references tools tabs"
 ).split(" ");
 const DEPTH_MAX = 8;
