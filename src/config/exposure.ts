@@ -35,13 +35,12 @@ export function isLoopback(host: string): boolean {
  * says what to do; the value is warnings. Neither holds a key.
  */
 export function checkExposure(
-  config: Pick<Config, "host" | "apiKey" | "adminApiKey" | "corsOrigins">,
+  config: Pick<Config, "host" | "apiKey" | "adminApiKey">,
 ): Result<string[], string> {
-  const { host, apiKey, adminApiKey, corsOrigins } = config;
+  const { host, apiKey, adminApiKey } = config;
   if (isLoopback(host)) {
     if (apiKey) return ok([]);
-    const pages = corsOrigins.includes("*") ? ", and any web page open on it," : "";
-    return ok([`no apiKey is set: every program on this machine${pages} can use the gateway`]);
+    return ok(["no apiKey is set: every program on this machine can use the gateway"]);
   }
   if (!apiKey) {
     return fail(

@@ -43,6 +43,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
   return async (c: Context<HttpEnv>): Promise<Response> => {
     const { runtime } = deps;
     const requestId = c.get("requestId");
+    c.set("logged", true);
     const request = c.req.raw;
     // Bun closes a connection after ten silent seconds, also before the head is out.
     c.env.server?.timeout(request, 0);
@@ -56,7 +57,8 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
         outcome,
         durationMs: Math.round(runtime.monotonic() - startedAt),
         failure: failure?.kind,
-        message: failure?.message,
+        // What is wrong with a request can only be said in the words of the request.
+        message: failure?.kind === "invalid-request" ? undefined : failure?.message,
       });
       if (status >= 500) log.warn("request", line);
       else log.info("request", line);

@@ -1,5 +1,9 @@
 /** What Hono carries along with a request. `server` is absent when the app is called without one, as tests do. */
 export type HttpEnv = {
   Bindings: { server?: { timeout(request: Request, seconds: number): void } };
-  Variables: { requestId: string };
+  Variables: {
+    requestId: string;
+    /** The route writes the log line of the request itself. */
+    logged?: boolean;
+  };
 };

@@ -9,6 +9,8 @@ export type ThinkingTagSplitter = {
 
 const OPEN = "<thinking>";
 const CLOSE = "</thinking>";
+/** Longer white space after a closing tag is not waited out: it would be read again with every push. */
+const BLANK_MAX = 2_048;
 const QUOTES = "`\"'\\";
 
 /**
@@ -106,7 +108,12 @@ export function createThinkingTagSplitter(): ThinkingTagSplitter {
           return;
         }
         if (isBlank(after)) {
-          if (!atEnd) return;
+          if (!atEnd && after.length < BLANK_MAX) return;
+          if (!atEnd) {
+            take(CLOSE.length);
+            close();
+            return;
+          }
           take(rest.length);
           break;
         }

@@ -27,12 +27,10 @@ describe("isLoopback", () => {
 });
 
 describe("checkExposure", () => {
-  test("a server for this machine may go without a key, with a warning that names web pages", () => {
+  test("a server for this machine may go without a key, with a warning", () => {
     expect(check({})).toEqual({
       ok: true,
-      value: [
-        "no apiKey is set: every program on this machine, and any web page open on it, can use the gateway",
-      ],
+      value: ["no apiKey is set: every program on this machine can use the gateway"],
     });
     const limited = check({ corsOrigins: [] });
     expect(limited.ok && limited.value.join()).not.toContain("web page");

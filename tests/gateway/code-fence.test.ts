@@ -35,6 +35,14 @@ describe("code fence", () => {
     );
   });
 
+  test("endless white space in a fence costs no more than it is long", () => {
+    const stripper = createFenceStripper();
+    stripper.push("```json\n{");
+    const sent = Array.from({ length: 50_000 }, () => stripper.push(" ")).join("");
+    expect(sent.length).toBeGreaterThan(40_000);
+    expect((sent + stripper.push("}\n```") + stripper.end()).trim()).toBe("}");
+  });
+
   test("what is not in a fence is sent at once", () => {
     const stripper = createFenceStripper();
     expect(stripper.push("{")).toBe("{");

@@ -9,6 +9,10 @@ function post(body: Bun.BodyInit, headers: Record<string, string> = {}): Request
 const value = { text: "grüße, 世界" };
 const json = Buffer.from(JSON.stringify(value));
 
+function nested(levels: number): string {
+  return "[".repeat(levels) + "]".repeat(levels);
+}
+
 describe("readJson", () => {
   test.each([
     ["identity", json],
@@ -36,6 +40,26 @@ describe("readJson", () => {
 
   test.each(["", "{", "nope", '{"a":}'])("%p is not JSON", async (text) => {
     const read = await readJson(post(text), 1024);
+    expect(read).toMatchObject({ ok: false, failure: { kind: "invalid-request" } });
+  });
+
+  test("the message says where the JSON breaks and quotes nothing of it", async () => {
+    const read = await readJson(post('{"messages":\n[{"content":MYSECRET}]}'), 1024);
+    expect(JSON.stringify(read)).toContain("line 2, column 13");
+    expect(JSON.stringify(read)).not.toContain("MYSECRET");
+  });
+
+  test("nesting that would overflow a stack is refused, however little it is in bytes", async () => {
+    expect((await readJson(post(nested(500)), 1e6)).ok).toBe(true);
+    for (const levels of [501, 100_000]) {
+      const read = await readJson(post(nested(levels)), 1e6);
+      expect(read).toMatchObject({ ok: false, failure: { kind: "invalid-request" } });
+    }
+  });
+
+  test("an upload that breaks off is a failure, not a bug", async () => {
+    const broken = new ReadableStream({ start: (controller) => controller.error(new Error("x")) });
+    const read = await readJson(post(broken), 1024);
     expect(read).toMatchObject({ ok: false, failure: { kind: "invalid-request" } });
   });
 

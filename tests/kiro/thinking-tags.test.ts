@@ -288,4 +288,12 @@ describe("for any text", () => {
     const out = Array.from({ length: 20_000 }, () => splitter.push("\n\n\n\n<thin")).flat();
     expect(joined([...out, ...splitter.end()])).toEqual([text("\n\n\n\n<thin".repeat(20_000))]);
   });
+
+  test("endless white space after a closing tag is not held back for ever", () => {
+    const splitter = createThinkingTagSplitter();
+    splitter.push("<thinking>Hm.</thinking>");
+    const out = Array.from({ length: 50_000 }, () => splitter.push(" ")).flat();
+    expect(out[0]).toEqual({ type: "reasoning-end" });
+    expect([...out, ...splitter.push("Yes.")].at(-1)).toEqual(text("Yes."));
+  });
 });
