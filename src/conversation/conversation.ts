@@ -41,6 +41,19 @@ export type Turn =
 /** `schema` is the client's JSON Schema as given. */
 export type Tool = { name: string; description: string; schema: JsonObject };
 
+/**
+ * The web search that the gateway runs itself when the model calls the tool `name`, which is one of `tools`. A domain
+ * counts with its subdomains and may go on with a path (`example.com/docs`), where `*` stands for anything.
+ */
+export type WebSearch = {
+  name: string;
+  /** The most searches in one reply. */
+  maxUses?: number;
+  /** Only results from here; from anywhere if there are none. */
+  allowedDomains: string[];
+  blockedDomains: string[];
+};
+
 export type ToolChoice =
   | { type: "auto" }
   | { type: "none" }
@@ -78,6 +91,7 @@ export type Conversation = {
   system: string;
   turns: Turn[];
   tools: Tool[];
+  webSearch?: WebSearch;
   toolChoice: ToolChoice;
   reasoning: ReasoningRequest;
   output: OutputFormat;

@@ -20,6 +20,8 @@ export type Failure = {
         | "too-large"
         /** A feature that this gateway does not offer. */
         | "not-supported"
+        /** The request goes on from an earlier reply, and none is kept. */
+        | "previous-response-not-found"
         | "rate-limited"
         /** The plan of every usable credential is used up. */
         | "quota"

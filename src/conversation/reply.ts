@@ -18,10 +18,23 @@ export type StopReason =
   | "context-window"
   | "refusal";
 
+export type WebSearchResult = {
+  title: string;
+  url: string;
+  /** What the page says, in a few sentences; may be empty. */
+  snippet: string;
+  /** Milliseconds since the epoch. */
+  publishedAt?: number;
+};
+
+/** Why a search has no results, which is not the same as that nothing was found. */
+export type WebSearchProblem = "unavailable" | "max-uses-exceeded" | "invalid-input";
+
 /**
  * The neutral form of a reply. Laws: exactly one terminal event (`stop` or `failed`) and it is last; `text`,
  * `reasoning` are never empty; every run of `reasoning` is closed by one `reasoning-end` before anything else but
- * `usage` and `credits` comes; the `json` of a `tool-call` parses to an object.
+ * `usage` and `credits` comes; the `json` of a `tool-call` parses to an object; a `web-search` is followed by the
+ * `web-search-results` of its id, or the reply fails, before anything else but `usage` and `credits` comes.
  *
  * A tool call is one event: it is known to be complete only when its last fragment has come, and an unfinished call
  * must never reach a client.
@@ -33,6 +46,9 @@ export type ReplyEvent =
   | { type: "reasoning-end"; signature?: string }
   | { type: "redacted-reasoning"; data: string }
   | { type: "tool-call"; id: string; name: string; json: string }
+  /** A search that the gateway runs for the model. `id` is `[A-Za-z0-9]+` and unique. */
+  | { type: "web-search"; id: string; query: string }
+  | { type: "web-search-results"; id: string; outcome: WebSearchResult[] | WebSearchProblem }
   /** A snapshot that replaces earlier ones field by field. */
   | { type: "usage"; usage: Partial<Usage>; source: "upstream" | "estimate" }
   | { type: "credits"; credits: number }

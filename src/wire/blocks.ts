@@ -184,6 +184,12 @@ const READABLE = (
 ).split(" ");
 const DEPTH_MAX = 8;
 
+/**
+ * What `encrypted_content` of our own search results begins with, to be told from the vendor's, which nobody can read.
+ * Clients send it back with the history, so the model sees what it found earlier.
+ */
+export const SNIPPET_MARK = "kiro-proxy:";
+
 function readable(value: Json | undefined, depth = 0): string[] {
   if (typeof value === "string") return value === "" ? [] : [value];
   if (typeof value === "number") return [String(value)];
@@ -191,6 +197,8 @@ function readable(value: Json | undefined, depth = 0): string[] {
   if (Array.isArray(value)) return value.flatMap((item) => readable(item, depth + 1));
   if (!isObject(value)) return [];
   const words = READABLE.flatMap((key) => readable(value[key], depth + 1));
+  const snippet = stringOf(value["encrypted_content"]);
+  if (snippet.startsWith(SNIPPET_MARK)) words.push(...readable(snippet.slice(SNIPPET_MARK.length)));
   // A plain-text source; in the others `data` is base64.
   return value["type"] === "text" ? [...words, ...readable(value["data"], depth + 1)] : words;
 }

@@ -1,5 +1,6 @@
 import type { Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
+import type { ImageLookup } from "./wire.ts";
 
 /** A detail is shown in a header, so it may be a name, never prose. */
 const NAME = /^[\w.:-]{1,64}$/;
@@ -10,8 +11,14 @@ const DETAILS_MAX = 5;
  * makes it unusable. A reader that refuses goes on with some harmless value, so that only the end has to look.
  */
 export class Findings {
+  readonly images: ImageLookup | undefined;
   readonly #notices = new Map<string, Set<string>>();
   #refusal: Failure | undefined;
+
+  /** `images` is where the request's remote images are found; without it there are none. */
+  constructor(images?: ImageLookup) {
+    this.images = images;
+  }
 
   /** `detail` comes from the client: it is kept only if it looks like a name, and only the first few per code. */
   notice(code: string, detail?: unknown): void {
@@ -26,7 +33,7 @@ export class Findings {
   refuse(
     path: string,
     problem: string,
-    kind: "invalid-request" | "not-supported" = "invalid-request",
+    kind: "invalid-request" | "not-supported" | "previous-response-not-found" = "invalid-request",
   ): void {
     this.#refusal ??= { kind, message: `${path}: ${problem}` };
   }

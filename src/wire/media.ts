@@ -1,6 +1,7 @@
 import { standardBase64 } from "../conversation/base64.ts";
 import type { Document, Image, Json, JsonObject, Text } from "../conversation/conversation.ts";
 import { imageFromBase64 } from "../conversation/image.ts";
+import { fail } from "../result.ts";
 import type { Findings } from "./findings.ts";
 import { isObject, stringOf, textOf } from "./json.ts";
 
@@ -10,6 +11,8 @@ export function imageParts(
   path: string,
   findings: Findings,
 ): (Image | Text)[] {
+  const url = isObject(source) && source["type"] === "url" ? stringOf(source["url"]) : "";
+  if (WEB_URL.test(url)) return remoteImage(url, `${path}.url`, findings);
   const encoded = encodedData(source, path, findings);
   switch (encoded) {
     case "refused":
@@ -34,10 +37,18 @@ export function imageUrlParts(
 ): (Image | Text)[] {
   const url = isObject(value) ? value["url"] : value;
   if (typeof url !== "string") return placeholder("image", findings);
+  const at = isObject(value) ? `${path}.url` : path;
+  if (WEB_URL.test(url)) return remoteImage(url, at, findings);
   const image = imageFromBase64(url);
   if (image !== undefined) return [image];
-  const problem = WEB_URL.test(url) ? NOT_FETCHED : "Could not process image";
-  findings.refuse(isObject(value) ? `${path}.url` : path, problem);
+  findings.refuse(at, "Could not process image");
+  return [];
+}
+
+function remoteImage(url: string, path: string, findings: Findings): Image[] {
+  const found = findings.images?.(url) ?? fail(NOT_FETCHED);
+  if (found.ok) return [found.value];
+  findings.refuse(path, found.failure);
   return [];
 }
 

@@ -17,6 +17,7 @@ const ERRORS = {
   "not-supported": { ...badRequest, code: "unsupported_value" },
   "context-overflow": { ...badRequest, code: "context_length_exceeded" },
   "thread-unsupported": badRequest,
+  "previous-response-not-found": { ...badRequest, code: "previous_response_not_found" },
   authentication: { ...badRequest, status: 401, code: "invalid_api_key" },
   permission: { ...badRequest, status: 403, type: "permission_error" },
   "not-found": { ...badRequest, status: 404, code: "unknown_url" },
@@ -46,7 +47,12 @@ const ERRORS = {
 /** Words on which agents compact their history: said of anything else, they do harm. */
 const OVERFLOW = /prompt is too long|maximum context length|context_length_exceeded/gi;
 
-/** Where a refusal says what it is about, as in `messages.0.content: …`. */
+/** Refusals of a request, which say what they are about, as in `messages.0.content: …`. */
+const NAMES_PARAM = new Set<FailureKind>([
+  "invalid-request",
+  "not-supported",
+  "previous-response-not-found",
+]);
 const PARAM = /^([a-z_]+(?:\.\w+)*): /;
 
 export type ErrorObject = {
@@ -75,8 +81,7 @@ export function errorObject(failure: Failure, promptParam: "messages" | "input")
 
 function paramOf({ kind, message }: Failure): string | null {
   if (kind === "model-not-found") return "model";
-  if (kind !== "invalid-request" && kind !== "not-supported") return null;
-  return PARAM.exec(message)?.[1] ?? null;
+  return NAMES_PARAM.has(kind) ? (PARAM.exec(message)?.[1] ?? null) : null;
 }
 
 /** A failure as HTTP. `x-request-id` is the header that the SDKs show. */

@@ -74,6 +74,7 @@ const SESSION_HEADERS = [
   "x-claude-code-session-id",
   "session-id",
   "session_id",
+  "thread-id",
   "conversation_id",
   "x-session-id",
   "x-session-affinity",

@@ -9,6 +9,7 @@ const ERRORS = {
   "invalid-request": { status: 400, type: "invalid_request_error", retry: false },
   "context-overflow": { status: 400, type: "invalid_request_error", retry: false },
   "thread-unsupported": { status: 400, type: "invalid_request_error", retry: false },
+  "previous-response-not-found": { status: 400, type: "invalid_request_error", retry: false },
   authentication: { status: 401, type: "authentication_error", retry: false },
   quota: { status: 402, type: "billing_error", retry: false },
   permission: { status: 403, type: "permission_error", retry: false },

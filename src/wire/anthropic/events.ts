@@ -21,6 +21,8 @@ export type MessageUsage = {
   output_tokens: number;
   cache_creation_input_tokens: number;
   cache_read_input_tokens: number;
+  /** In a reply with searches: those that were answered. */
+  server_tool_use?: { web_search_requests: number; web_fetch_requests: number };
 };
 
 export type Block =
@@ -28,7 +30,23 @@ export type Block =
   /** `signature` is empty where the service gave none: clients want the key. */
   | { type: "thinking"; thinking: string; signature: string }
   | { type: "redacted_thinking"; data: string }
-  | { type: "tool_use"; id: string; name: string; input: JsonObject };
+  | { type: "tool_use"; id: string; name: string; input: JsonObject }
+  | { type: "server_tool_use"; id: string; name: "web_search"; input: JsonObject }
+  | {
+      type: "web_search_tool_result";
+      tool_use_id: string;
+      content: SearchResult[] | { type: "web_search_tool_result_error"; error_code: string };
+    };
+
+/** Every member is there because the AI SDK wants it. */
+export type SearchResult = {
+  type: "web_search_result";
+  title: string;
+  url: string;
+  encrypted_content: string;
+  /** A date in words. */
+  page_age: string | null;
+};
 
 export type Delta =
   | { type: "text_delta"; text: string }

@@ -1,5 +1,4 @@
 import { ok } from "../../result.ts";
-import { sseEvent } from "../sse.ts";
 import type { Wire } from "../wire.ts";
 import { errorResponse } from "./errors.ts";
 import { frame, type MessagesEvent } from "./events.ts";
@@ -12,8 +11,8 @@ export { parseCountTokens } from "./request.ts";
 /** Anthropic's `POST /v1/messages`. */
 export const messages: Wire<MessagesEvent> = {
   name: "messages",
-  parse(body, headers) {
-    const parsed = parseRequest(body, headers);
+  parse(body, headers, images) {
+    const parsed = parseRequest(body, headers, images);
     if (!parsed.ok) return parsed;
     const { conversation, stream, display } = parsed.value;
     return ok({
@@ -24,7 +23,6 @@ export const messages: Wire<MessagesEvent> = {
   },
   fold,
   frame,
-  heartbeat: sseEvent('{"type":"ping"}', "ping"),
   trailer: "",
   failure: errorResponse,
 };

@@ -4,7 +4,7 @@ import { fail, ok, type Result } from "../../result.ts";
 import { Findings } from "../findings.ts";
 import { isObject, isPresent, textOf } from "../json.ts";
 import { noticeIgnored, readThinking } from "../options.ts";
-import type { RequestHeaders } from "../wire.ts";
+import type { ImageLookup, RequestHeaders } from "../wire.ts";
 import {
   readConfigEffort,
   readDisplay,
@@ -13,7 +13,7 @@ import {
   readSessionId,
   type ThinkingDisplay,
 } from "./options.ts";
-import { offeredTools, readToolChoice, readTools } from "./tools.ts";
+import { offeredSearch, offeredTools, readToolChoice, readTools } from "./tools.ts";
 import { readMessages, readSystem } from "./turns.ts";
 
 export type MessagesRequest = {
@@ -29,22 +29,25 @@ export type MessagesRequest = {
 export function parseRequest(
   body: unknown,
   headers: RequestHeaders,
+  images?: ImageLookup,
 ): Result<MessagesRequest, Failure> {
-  return read(body, headers, false);
+  return read(body, headers, images, false);
 }
 
 /** A `POST /v1/messages/count_tokens` body: the same without `max_tokens`. */
 export function parseCountTokens(
   body: unknown,
   headers: RequestHeaders,
+  images?: ImageLookup,
 ): Result<Conversation, Failure> {
-  const request = read(body, headers, true);
+  const request = read(body, headers, images, true);
   return request.ok ? ok(request.value.conversation) : request;
 }
 
 function read(
   body: unknown,
   headers: RequestHeaders,
+  images: ImageLookup | undefined,
   counting: boolean,
 ): Result<MessagesRequest, Failure> {
   if (!isObject(body)) {
@@ -53,7 +56,7 @@ function read(
   const unsupported = unsupportedFeature(body);
   if (unsupported !== undefined) return fail(unsupported);
 
-  const findings = new Findings();
+  const findings = new Findings(images);
   const { thinking, stream } = body;
   const model = textOf(body["model"]);
   if (model === undefined) refuseModel(body["model"], findings);
@@ -61,6 +64,7 @@ function read(
   const table = readTools(body["tools"], findings);
   const { system, turns, effort } = readMessages(body["messages"], table, findings);
   const tools = offeredTools(table);
+  const webSearch = offeredSearch(table, tools);
   const reasoning = readThinking(
     thinking,
     effort ?? readConfigEffort(body["output_config"], findings),
@@ -76,6 +80,7 @@ function read(
     system: [...readSystem(body["system"], findings), ...system].join("\n\n"),
     turns,
     tools,
+    ...(webSearch === undefined ? {} : { webSearch }),
     toolChoice: readToolChoice(body["tool_choice"], table, tools, findings),
     reasoning,
     output: readOutput(body, findings),
@@ -85,6 +90,8 @@ function read(
   };
   if (findings.refusal !== undefined) return fail(findings.refusal);
   noticeIgnored(body, HONOURED, IGNORED, findings);
+  const { output_config: config } = body;
+  if (isObject(config)) noticeIgnored(config, HONOURED_CONFIG, IGNORED, findings);
   conversation.notices = findings.notices;
   return ok({ conversation, stream: stream === true, display: readDisplay(thinking, reasoning) });
 }
@@ -122,6 +129,7 @@ const HONOURED = new Set([
   "output_config",
   "output_format",
 ]);
+const HONOURED_CONFIG = new Set(["effort", "format"]);
 /** Known fields without a meaning here; each has a notice code of its own. */
 const IGNORED = new Set([
   "temperature",

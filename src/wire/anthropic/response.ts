@@ -1,9 +1,16 @@
-import type { ReplyEvent, StopReason } from "../../conversation/reply.ts";
+import type {
+  ReplyEvent,
+  StopReason,
+  WebSearchProblem,
+  WebSearchResult,
+} from "../../conversation/reply.ts";
+import { SNIPPET_MARK } from "../blocks.ts";
 import { isObject } from "../json.ts";
+import { sseEvent } from "../sse.ts";
 import { UsageTally } from "../usage.ts";
 import type { Encoder, ReplyHead } from "../wire.ts";
 import { errorObject } from "./errors.ts";
-import type { Block, Delta, Message, MessagesEvent, MessageUsage } from "./events.ts";
+import type { Block, Delta, Message, MessagesEvent, MessageUsage, SearchResult } from "./events.ts";
 import type { ThinkingDisplay } from "./options.ts";
 
 const STOP_REASONS = {
@@ -14,6 +21,8 @@ const STOP_REASONS = {
   "context-window": "model_context_window_exceeded",
   refusal: "refusal",
 } satisfies Record<StopReason, string>;
+
+const PING = sseEvent('{"type":"ping"}', "ping");
 
 /**
  * Neutral events in, the events of one Messages stream out. `message_start` waits for the first event that the client
@@ -30,6 +39,8 @@ export class MessagesEncoder implements Encoder<MessagesEvent> {
   #open: "text" | "thinking" | undefined;
   /** Of the open block, or of the next one. */
   #index = 0;
+  /** Those that were answered; undefined in a reply without any. */
+  #searches: number | undefined;
   /** What the current push gives. */
   #out: MessagesEvent[] = [];
 
@@ -44,6 +55,10 @@ export class MessagesEncoder implements Encoder<MessagesEvent> {
     this.#out = [];
     if (!this.#ended) this.#encode(event);
     return this.#out;
+  }
+
+  heartbeat(): string {
+    return PING;
   }
 
   #encode(event: ReplyEvent): void {
@@ -70,6 +85,27 @@ export class MessagesEncoder implements Encoder<MessagesEvent> {
       case "tool-call":
         this.#begin({ type: "tool_use", id: event.id, name: event.name, input: {} });
         this.#delta({ type: "input_json_delta", partial_json: event.json });
+        return this.#end();
+      case "web-search":
+        this.#begin({
+          type: "server_tool_use",
+          id: searchId(event.id),
+          name: "web_search",
+          input: {},
+        });
+        this.#delta({
+          type: "input_json_delta",
+          partial_json: JSON.stringify({ query: event.query }),
+        });
+        return this.#end();
+      case "web-search-results":
+        this.#searches ??= 0;
+        if (Array.isArray(event.outcome)) this.#searches += 1;
+        this.#begin({
+          type: "web_search_tool_result",
+          tool_use_id: searchId(event.id),
+          content: searchContent(event.outcome),
+        });
         return this.#end();
       case "usage":
         return this.#tally.add(event);
@@ -152,8 +188,41 @@ export class MessagesEncoder implements Encoder<MessagesEvent> {
       output_tokens: usage.outputTokens,
       cache_creation_input_tokens: usage.cacheWriteTokens,
       cache_read_input_tokens: usage.cacheReadTokens,
+      ...(this.#searches !== undefined && {
+        server_tool_use: { web_search_requests: this.#searches, web_fetch_requests: 0 },
+      }),
     };
   }
+}
+
+function searchId(id: string): string {
+  return `srvtoolu_${id}`;
+}
+
+const SEARCH_ERRORS = {
+  unavailable: "unavailable",
+  "max-uses-exceeded": "max_uses_exceeded",
+  "invalid-input": "invalid_tool_input",
+} satisfies Record<WebSearchProblem, string>;
+
+function searchContent(outcome: WebSearchResult[] | WebSearchProblem) {
+  return Array.isArray(outcome)
+    ? outcome.map(searchResult)
+    : ({ type: "web_search_tool_result_error", error_code: SEARCH_ERRORS[outcome] } as const);
+}
+
+function searchResult({ title, url, snippet, publishedAt }: WebSearchResult): SearchResult {
+  return {
+    type: "web_search_result",
+    title,
+    url,
+    encrypted_content: SNIPPET_MARK + snippet,
+    page_age: publishedAt === undefined ? null : dateInWords(publishedAt),
+  };
+}
+
+function dateInWords(ms: number): string {
+  return new Date(ms).toLocaleDateString("en-US", { dateStyle: "long", timeZone: "UTC" });
 }
 
 /** The body that the vendor's SDK makes of these events. They are a whole reply that did not fail, else it throws. */
@@ -173,7 +242,9 @@ export function fold(events: MessagesEvent[]): Message {
         break;
       case "content_block_stop": {
         const block = message.content[event.index];
-        if (block?.type === "tool_use") block.input = parseInput(json);
+        if (block?.type === "tool_use" || block?.type === "server_tool_use") {
+          block.input = parseInput(json);
+        }
         json = "";
         break;
       }

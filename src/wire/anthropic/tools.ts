@@ -1,4 +1,10 @@
-import type { Json, JsonObject, Tool, ToolChoice } from "../../conversation/conversation.ts";
+import type {
+  Json,
+  JsonObject,
+  Tool,
+  ToolChoice,
+  WebSearch,
+} from "../../conversation/conversation.ts";
 import type { Findings } from "../findings.ts";
 import { isObject, isPresent, stringOf, textOf } from "../json.ts";
 
@@ -8,6 +14,8 @@ export type ToolTable = {
   withdrawn: Set<string>;
   /** Names of what the client declared and nobody here can run. */
   dropped: Set<string>;
+  /** The search of the web that the server is to run, by the tool that stands for it. */
+  search?: { tool: Tool; search: WebSearch };
 };
 
 /** Claude Code's stand-in for the tools it has not shown yet; it forbids calling it. */
@@ -29,8 +37,8 @@ export function readTools(value: Json | undefined, findings: Findings): ToolTabl
     const tool = readTool(entry);
     if (tool !== undefined) {
       if (table.declared.has(tool.name)) findings.notice("duplicate-tool", tool.name);
-      else table.declared.set(tool.name, tool);
-    } else if (isClientTool(entry) && name !== PLACEHOLDER) {
+      else declare(tool, entry, table, findings);
+    } else if (isRunnable(entry) && name !== PLACEHOLDER) {
       const problem = name === undefined ? "Field required" : "Input should be a valid string";
       findings.refuse(`tools.${index}.${textOf(entry["type"]) ?? "custom"}.name`, problem);
     } else {
@@ -55,7 +63,7 @@ export function changeTools(block: JsonObject, table: ToolTable, findings: Findi
   }
   const { definition } = change;
   const added = isObject(definition) ? readTool(definition) : undefined;
-  if (added !== undefined) table.declared.set(added.name, added);
+  if (added !== undefined && isObject(definition)) declare(added, definition, table, findings);
   const offered = added?.name ?? name;
   if (offered === undefined) return findings.notice("ignored-tool-change");
   table.withdrawn.delete(offered);
@@ -64,6 +72,40 @@ export function changeTools(block: JsonObject, table: ToolTable, findings: Findi
 /** The tools on offer when the messages are over, in the client's order. */
 export function offeredTools(table: ToolTable): Tool[] {
   return Array.from(table.declared.values()).filter((tool) => !table.withdrawn.has(tool.name));
+}
+
+/** The search of the web, unless its tool was withdrawn or replaced. */
+export function offeredSearch(table: ToolTable, tools: Tool[]): WebSearch | undefined {
+  return table.search && tools.includes(table.search.tool) ? table.search.search : undefined;
+}
+
+function declare(tool: Tool, entry: JsonObject, table: ToolTable, findings: Findings): void {
+  table.declared.set(tool.name, tool);
+  if (!isWebSearch(entry)) return;
+  const { max_uses: maxUses, user_location: location } = entry;
+  const isCount = typeof maxUses === "number" && Number.isInteger(maxUses) && maxUses >= 0;
+  if (isPresent(maxUses) && !isCount) findings.notice("ignored-max-uses");
+  if (isPresent(location)) findings.notice("ignored-user-location");
+  const search: WebSearch = {
+    name: tool.name,
+    ...(isCount && { maxUses }),
+    allowedDomains: readDomains(entry["allowed_domains"]),
+    blockedDomains: readDomains(entry["blocked_domains"]),
+  };
+  // The service searches everywhere: what lies elsewhere is taken out of what it finds.
+  if (search.allowedDomains.length + search.blockedDomains.length > 0) {
+    findings.notice("web-search-filtered-afterwards");
+  }
+  table.search = { tool, search };
+}
+
+function readDomains(value: Json | undefined): string[] {
+  return Array.isArray(value) ? value.flatMap((domain) => textOf(domain)?.trim() || []) : [];
+}
+
+/** The vendor's own search, of whatever version; a client's tool is one only by its name. */
+function isWebSearch({ type }: JsonObject): boolean {
+  return typeof type === "string" && /^web_search_\d/.test(type);
 }
 
 /** `tools` are those on offer. A choice among none, or of one that was dropped or withdrawn, becomes `auto`. */
@@ -96,17 +138,17 @@ export function readToolChoice(
   return { type: "auto" };
 }
 
-/** The client runs it: it has a schema of its own, or is one of the vendor's with a schema known to the model. */
-function isClientTool(entry: JsonObject): boolean {
+/** It has a schema of its own, or is one of the vendor's with a schema known to the model: somebody here can run it. */
+function isRunnable(entry: JsonObject): boolean {
   const { type } = entry;
   if (!isPresent(type) || type === "custom") return true;
   return isObject(entry["input_schema"]) || vendorTool(type) !== undefined;
 }
 
-/** Undefined for what can't be offered: a tool that the server would have to run, the placeholder, a tool without a name. */
+/** Undefined for what can't be offered: a tool that nobody here can run, the placeholder, a tool without a name. */
 function readTool(entry: JsonObject): Tool | undefined {
-  const name = textOf(entry["name"]);
-  if (name === undefined || name === PLACEHOLDER || !isClientTool(entry)) return undefined;
+  const name = textOf(entry["name"]) ?? (isWebSearch(entry) ? "web_search" : undefined);
+  if (name === undefined || name === PLACEHOLDER || !isRunnable(entry)) return undefined;
   const known = vendorTool(entry["type"]);
   const schema = entry["input_schema"];
   return {
@@ -138,6 +180,12 @@ const edits = {
 
 /** The vendor's models know these without a schema; others need one. The members are those of the SDK's types. */
 const VENDOR_TOOLS: VendorTool[] = [
+  {
+    prefix: /^web_search_\d/,
+    description:
+      "Search the web. Gives titles, addresses and short extracts of the pages found for one query.",
+    schema: objectSchema({ query: text }, ["query"]),
+  },
   {
     prefix: /^bash_\d/,
     description: "Run a command in a persistent bash session; restart starts a new session.",

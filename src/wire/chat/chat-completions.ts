@@ -11,16 +11,14 @@ export type { ChatEvent } from "./events.ts";
 /** OpenAI's `POST /v1/chat/completions`. */
 export const chat: Wire<ChatEvent> = {
   name: "chat",
-  parse(body, headers) {
-    const parsed = parseRequest(body, headers);
+  parse(body, headers, images) {
+    const parsed = parseRequest(body, headers, images);
     if (!parsed.ok) return parsed;
     const { conversation, stream, form } = parsed.value;
     return ok({ conversation, stream, encoder: (head) => new ChatEncoder(form, head) });
   },
   fold,
   frame,
-  // A comment: the SDKs take every event for a chunk.
-  heartbeat: ": keep-alive\n\n",
   trailer: sseEvent("[DONE]"),
   failure: (failure, requestId) => errorResponse(failure, requestId, "messages"),
 };

@@ -9,13 +9,13 @@ import { fail, ok, type Result } from "../../result.ts";
 import { blocksOf } from "../blocks.ts";
 import { Findings } from "../findings.ts";
 import { isObject, isPresent, textOf } from "../json.ts";
-import { readItems } from "../openai-items.ts";
+import { readItems, readItemTools } from "../openai-items.ts";
 import { MessageReader } from "../openai-messages.ts";
 import { readFlag, readFormat, readMaxTokens, readReasoningEffort } from "../openai-options.ts";
-import { readToolChoice, readTools } from "../openai-tools.ts";
+import { readToolChoice, readTools, type Tools } from "../openai-tools.ts";
 import { noticeIgnored, readStopSequences, readThinking, sessionHeader } from "../options.ts";
 import { systemTexts, Transcript } from "../transcript.ts";
-import type { RequestHeaders } from "../wire.ts";
+import type { ImageLookup, RequestHeaders } from "../wire.ts";
 
 export type ChatRequest = {
   conversation: Conversation;
@@ -42,11 +42,15 @@ export type ReplyForm = {
  * some models. What no client can mean is refused, the first fault only; what long histories contain is mended with a
  * notice, because the client would send it again for ever.
  */
-export function parseRequest(body: unknown, headers: RequestHeaders): Result<ChatRequest, Failure> {
+export function parseRequest(
+  body: unknown,
+  headers: RequestHeaders,
+  images?: ImageLookup,
+): Result<ChatRequest, Failure> {
   if (!isObject(body)) {
     return fail({ kind: "invalid-request", message: "The request body must be a JSON object" });
   }
-  const findings = new Findings();
+  const findings = new Findings(images);
   const model = textOf(body["model"]);
   if (model === undefined) findings.refuse("model", "Missing required parameter");
   refuseUnsupported(body, findings);
@@ -58,8 +62,9 @@ export function parseRequest(body: unknown, headers: RequestHeaders): Result<Cha
     ? ["functions", "function_call"]
     : ["tools", "tool_choice"];
   const tools = readTools(body[toolsField], toolsField, findings);
+  if (!isPresent(body["messages"])) readItemTools(body["input"], tools, findings);
   const toolChoice = readToolChoice(body[choiceField], choiceField, tools, findings);
-  const { system, turns } = readConversation(body, findings);
+  const { system, turns } = readConversation(body, tools, findings);
   const reasoning = readReasoning(body, maxTokens, findings);
   const sessionId = readSessionId(body, headers);
   const { stop, text } = body;
@@ -127,7 +132,7 @@ function allowsParallelCalls(body: JsonObject, findings: Findings): boolean {
   return flag !== false && !(isObject(choice) && choice["disable_parallel_tool_use"] === true);
 }
 
-function readConversation(body: JsonObject, findings: Findings) {
+function readConversation(body: JsonObject, tools: Tools, findings: Findings) {
   const { messages, input } = body;
   const transcript = new Transcript(findings);
   for (const field of ["system", "instructions"]) {
@@ -135,7 +140,7 @@ function readConversation(body: JsonObject, findings: Findings) {
     transcript.system(texts);
   }
   if (!isPresent(messages) && isPresent(input)) {
-    readItems(input, transcript, findings);
+    readItems(input, tools, transcript, findings);
   } else {
     if (isPresent(input)) findings.notice("ignored-input");
     const reader = new MessageReader(transcript, findings);

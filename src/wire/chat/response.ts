@@ -57,6 +57,11 @@ export class ChatEncoder implements Encoder<ChatEvent> {
     return this.#out;
   }
 
+  /** A comment: the SDKs take every event for a chunk. */
+  heartbeat(): string {
+    return ": keep-alive\n\n";
+  }
+
   #encode(event: ReplyEvent): void {
     switch (event.type) {
       case "text":
@@ -72,6 +77,9 @@ export class ChatEncoder implements Encoder<ChatEvent> {
       case "usage":
         return this.#usage.add(event);
       case "credits":
+      // No request of this protocol is read as asking for a search.
+      case "web-search":
+      case "web-search-results":
         return;
       case "stop": {
         const reason = FINISH_REASONS[event.reason];

@@ -17,16 +17,17 @@ function clientOf(answer: () => Response): Anthropic {
   return new Anthropic({ apiKey: "key", maxRetries: 0, fetch: async () => answer() });
 }
 
+const head = { id: "abc", createdAt: 0, inputTokens: 12 };
+
 function encode(reply: ReplyEvent[], fields: Record<string, unknown> = {}) {
-  const encoder = parsed(fields).encoder({ id: "abc", createdAt: 0, inputTokens: 12 });
+  const encoder = parsed(fields).encoder(head);
   return reply.flatMap((event) => encoder.push(event));
 }
 
 async function accumulated(events: ReturnType<typeof encode>): Promise<unknown> {
+  const beat = parsed().encoder(head).heartbeat();
   const text =
-    messages.heartbeat +
-    events.map((event) => messages.frame(event) + messages.heartbeat).join("") +
-    messages.trailer;
+    beat + events.map((event) => messages.frame(event) + beat).join("") + messages.trailer;
   const client = clientOf(
     () => new Response(text, { headers: { "content-type": "text/event-stream" } }),
   );
@@ -99,7 +100,7 @@ describe("the wire", () => {
   });
 
   test("A-28, A-29: a quiet stream is kept open by a ping", () => {
-    expect(messages.heartbeat).toBe('event: ping\ndata: {"type":"ping"}\n\n');
+    expect(parsed().encoder(head).heartbeat()).toBe('event: ping\ndata: {"type":"ping"}\n\n');
     expect(messages.trailer).toBe("");
   });
 

@@ -5,7 +5,7 @@ import type { MessagesEvent } from "../../../src/wire/anthropic/messages.ts";
 import { messages } from "../../../src/wire/anthropic/messages.ts";
 import { fold } from "../../../src/wire/anthropic/response.ts";
 import { completeReplies, failedReplies } from "../../support/replies.ts";
-import { parsed } from "./requests.ts";
+import { conversationOf, parsed } from "./requests.ts";
 
 const head = { id: "abc", createdAt: 0, inputTokens: 12 };
 
@@ -227,6 +227,122 @@ describe("the events of a reply", () => {
   });
 });
 
+function usageOf(...events: ReplyEvent[]) {
+  return fold(encode([...events, stop])).usage;
+}
+
+describe("a search", () => {
+  const searched: ReplyEvent = { type: "web-search", id: "s1", query: "bun" };
+  const found: ReplyEvent = {
+    type: "web-search-results",
+    id: "s1",
+    outcome: [
+      { title: "Bun", url: "https://bun.sh", snippet: "Fast.", publishedAt: 1_735_689_600_000 },
+      { title: "Docs", url: "https://bun.sh/docs", snippet: "" },
+    ],
+  };
+
+  test("is a call of the server's tool and its results, with what the clients insist on", () => {
+    expect(contentOf(hello, searched, found, hello)).toEqual([
+      { type: "text", text: "Hello" },
+      {
+        type: "server_tool_use",
+        id: "srvtoolu_s1",
+        name: "web_search",
+        input: { query: "bun" },
+      },
+      {
+        type: "web_search_tool_result",
+        tool_use_id: "srvtoolu_s1",
+        content: [
+          {
+            type: "web_search_result",
+            title: "Bun",
+            url: "https://bun.sh",
+            encrypted_content: "kiro-proxy:Fast.",
+            page_age: "January 1, 2025",
+          },
+          {
+            type: "web_search_result",
+            title: "Docs",
+            url: "https://bun.sh/docs",
+            encrypted_content: "kiro-proxy:",
+            page_age: null,
+          },
+        ],
+      },
+      { type: "text", text: "Hello" },
+    ]);
+  });
+
+  test("is shown with its query as soon as it begins", () => {
+    const encoder = parsed().encoder(head);
+    encoder.push(hello);
+    expect(encoder.push(searched)).toEqual([
+      { type: "content_block_stop", index: 0 },
+      {
+        type: "content_block_start",
+        index: 1,
+        content_block: {
+          type: "server_tool_use",
+          id: "srvtoolu_s1",
+          name: "web_search",
+          input: {},
+        },
+      },
+      {
+        type: "content_block_delta",
+        index: 1,
+        delta: { type: "input_json_delta", partial_json: '{"query":"bun"}' },
+      },
+      { type: "content_block_stop", index: 1 },
+    ]);
+  });
+
+  test("that found nothing has no results, which is not an error", () => {
+    const [, block] = contentOf(searched, { ...found, outcome: [] });
+    expect(block).toMatchObject({ content: [] });
+  });
+
+  test.each([
+    { outcome: "unavailable", said: "unavailable" },
+    { outcome: "max-uses-exceeded", said: "max_uses_exceeded" },
+    { outcome: "invalid-input", said: "invalid_tool_input" },
+  ] as const)("that failed says $said", ({ outcome, said }) => {
+    const [, block] = contentOf(searched, { ...found, outcome });
+    expect(block).toMatchObject({
+      content: { type: "web_search_tool_result_error", error_code: said },
+    });
+  });
+
+  test("is counted in the usage if it was answered", () => {
+    const failed: ReplyEvent = { ...found, outcome: "unavailable" };
+    expect(usageOf(searched, found, searched, failed).server_tool_use).toEqual({
+      web_search_requests: 1,
+      web_fetch_requests: 0,
+    });
+    expect(usageOf(searched, failed).server_tool_use?.web_search_requests).toBe(0);
+    expect(usageOf(hello)).not.toHaveProperty("server_tool_use");
+  });
+
+  test("comes back with the history in a form that the model can read", () => {
+    const content = contentOf(searched, found);
+    const { turns } = conversationOf({
+      messages: [
+        { role: "user", content: "Hi" },
+        { role: "assistant", content },
+      ],
+    });
+    expect(turns[1]?.parts).toEqual([
+      { type: "text", text: "[server_tool_use]\nweb_search\nbun" },
+      {
+        type: "text",
+        text: "[web_search_tool_result]\nBun\nhttps://bun.sh\nJanuary 1, 2025\nFast.\nDocs\nhttps://bun.sh/docs",
+      },
+    ]);
+  });
+});
+
 describe("the body", () => {
   test("A-13, A-15, A-16, A-17: it has what clients insist on, and no nulls that break them", () => {
     const body = fold(
@@ -290,6 +406,10 @@ describe("the body", () => {
               return `[${block.data}]`;
             case "tool_use":
               return `${block.id} ${block.name} ${JSON.stringify(block.input)}`;
+            case "server_tool_use":
+              return `${block.id} ${JSON.stringify(block.input)}`;
+            case "web_search_tool_result":
+              return `${block.tool_use_id} ${Array.isArray(block.content) ? block.content.map(({ url }) => url).join(" ") : "failed"}`;
             default:
               return block satisfies never;
           }
@@ -305,6 +425,10 @@ describe("the body", () => {
               return `[${event.data}]`;
             case "tool-call":
               return `${event.id} ${event.name} ${JSON.stringify(JSON.parse(event.json))}`;
+            case "web-search":
+              return `srvtoolu_${event.id} ${JSON.stringify({ query: event.query })}`;
+            case "web-search-results":
+              return `srvtoolu_${event.id} ${Array.isArray(event.outcome) ? event.outcome.map(({ url }) => url).join(" ") : "failed"}`;
             case "usage":
             case "credits":
             case "stop":
@@ -319,6 +443,8 @@ describe("the body", () => {
     );
   });
 });
+
+const isCall = ({ type }: { type: string }) => type === "tool_use" || type === "server_tool_use";
 
 /** What the stream as text says, event by event, checked against client-visible rules as they come. */
 function read(reply: ReplyEvent[]): string[] {
@@ -341,7 +467,7 @@ function read(reply: ReplyEvent[]): string[] {
         blocks += 1;
         open = { index: payload.index, type: payload.content_block.type, json: "", last: "" };
         if (open.type === "text") expect(payload.content_block.text).toBe("");
-        if (open.type === "tool_use") expect(payload.content_block.input).toEqual({});
+        if (isCall(open)) expect(payload.content_block.input).toEqual({});
         break;
       case "content_block_delta":
         expect(payload.index).toBe(open?.index);
@@ -354,7 +480,7 @@ function read(reply: ReplyEvent[]): string[] {
       case "content_block_stop":
         expect(payload.index).toBe(open?.index);
         if (open?.type === "thinking") expect(open.last).toBe("signature_delta");
-        if (open?.type === "tool_use") expect(JSON.parse(open.json)).toBeObject();
+        if (open && isCall(open)) expect(JSON.parse(open.json)).toBeObject();
         open = undefined;
         break;
       case "message_delta":

@@ -62,7 +62,7 @@ describe("tools", () => {
   });
 
   test.each([
-    { type: "web_search_20250305", name: "web_search" },
+    { type: "web_fetch_20250910", name: "web_fetch" },
     { type: "code_execution_20250825", name: "code_execution" },
     { type: "tool_search_tool_regex_20251119", name: "tool_search_tool_regex" },
     { type: "computer_toolset_20270101" },
@@ -76,8 +76,8 @@ describe("tools", () => {
 
   test("A-56: choosing a tool that was dropped is no fault", () => {
     const conversation = conversationOf({
-      tools: [{ type: "web_search_20250305", name: "web_search" }],
-      tool_choice: { type: "tool", name: "web_search" },
+      tools: [{ type: "web_fetch_20250910", name: "web_fetch" }],
+      tool_choice: { type: "tool", name: "web_fetch" },
     });
     expect(conversation.toolChoice).toEqual({ type: "auto" });
     expect(noticeCodes(conversation)).toContain("ignored-tool-choice");
@@ -131,6 +131,118 @@ describe("tools", () => {
     { tool: "read", message: "tools.1: Input should be a valid dictionary" },
   ])("refused: %j", ({ tool, message }) => {
     expect(refusalOf({ tools: [{ name: "a" }, tool] }).message).toBe(message);
+  });
+});
+
+describe("the search of the web", () => {
+  const search = { type: "web_search_20250305", name: "web_search" };
+  const anywhere = { name: "web_search", allowedDomains: [], blockedDomains: [] };
+
+  test.each(["web_search_20250305", "web_search_20260209", "web_search_20260318"])(
+    "A-56: %s is a tool with a query, which the gateway runs",
+    (type) => {
+      const { tools, webSearch, notices } = conversationOf({
+        tools: [{ name: "mine" }, { type, name: "web_search" }],
+      });
+      expect(tools.map(({ name }) => name)).toEqual(["mine", "web_search"]);
+      expect(tools[1]?.schema).toMatchObject({ required: ["query"] });
+      expect(tools[1]?.description).not.toBe("");
+      expect(webSearch).toEqual(anywhere);
+      expect(notices).toEqual([]);
+    },
+  );
+
+  test.each([
+    { name: "web_search" },
+    { name: "web_search", type: "custom" },
+    { name: "web_search", input_schema: { type: "object" } },
+    { name: "web_search", type: "web_search_of_mine", input_schema: { type: "object" } },
+  ])("a client's own tool of that name is the client's: %j", (tool) => {
+    const { tools, webSearch } = conversationOf({ tools: [tool] });
+    expect(tools).toHaveLength(1);
+    expect(webSearch).toBeUndefined();
+  });
+
+  test("of a client's tool and the server's with one name the first is kept", () => {
+    const own = { name: "web_search" };
+    expect(conversationOf({ tools: [own, search] }).webSearch).toBeUndefined();
+    const { tools, webSearch } = conversationOf({ tools: [search, own] });
+    expect(tools).toHaveLength(1);
+    expect(webSearch).toEqual(anywhere);
+  });
+
+  test("its limits are read, and what can't be honoured is named", () => {
+    const { webSearch, notices } = conversationOf({
+      tools: [
+        {
+          ...search,
+          max_uses: 3,
+          allowed_domains: ["bun.sh", " example.com/docs ", "", 5],
+          blocked_domains: ["x.com"],
+          user_location: { type: "approximate", city: "Berlin" },
+        },
+      ],
+    });
+    expect(webSearch).toEqual({
+      name: "web_search",
+      maxUses: 3,
+      allowedDomains: ["bun.sh", "example.com/docs"],
+      blockedDomains: ["x.com"],
+    });
+    expect(notices).toEqual([
+      { code: "ignored-user-location" },
+      { code: "web-search-filtered-afterwards" },
+    ]);
+  });
+
+  test.each([{ max_uses: "3" }, { max_uses: -1 }, { max_uses: 1.5 }, { max_uses: {} }])(
+    "a limit that is none is ignored: %j",
+    (fields) => {
+      const { webSearch, notices } = conversationOf({ tools: [{ ...search, ...fields }] });
+      expect(webSearch).toEqual(anywhere);
+      expect(notices).toEqual([{ code: "ignored-max-uses" }]);
+    },
+  );
+
+  test("nulls are nothing, and the name may be missing", () => {
+    const { webSearch, notices } = conversationOf({
+      tools: [
+        {
+          type: "web_search_20250305",
+          name: null,
+          max_uses: null,
+          allowed_domains: null,
+          blocked_domains: null,
+          user_location: null,
+        },
+      ],
+    });
+    expect(webSearch).toEqual(anywhere);
+    expect(notices).toEqual([]);
+  });
+
+  test("it may be chosen, and is not searched when it is withdrawn or replaced", () => {
+    expect(
+      conversationOf({ tools: [search], tool_choice: { type: "tool", name: "web_search" } })
+        .toolChoice,
+    ).toEqual({ type: "tool", name: "web_search" });
+    const changed = (...changes: object[]) =>
+      conversationOf({
+        tools: [search],
+        messages: [
+          { role: "user", content: "Hi" },
+          { role: "system", content: changes },
+        ],
+      }).webSearch;
+    expect(changed(remove(reference("web_search")))).toBeUndefined();
+    expect(changed(remove(reference("web_search")), add(reference("web_search")))).toEqual(
+      anywhere,
+    );
+    expect(changed(add(definition({ name: "web_search" })))).toBeUndefined();
+    expect(changed(add(definition({ ...search, max_uses: 1 })))).toEqual({
+      ...anywhere,
+      maxUses: 1,
+    });
   });
 });
 

@@ -17,18 +17,19 @@ function clientOf(answer: () => Response): OpenAI {
   return new OpenAI({ apiKey: "key", maxRetries: 0, fetch: async () => answer() });
 }
 
+const head = { id: "abc", createdAt: 0, inputTokens: 12 };
+
 function encode(reply: ReplyEvent[], fields: Record<string, unknown> = {}): ChatEvent[] {
-  const encoder = parsed(fields).encoder({ id: "abc", createdAt: 0, inputTokens: 12 });
+  const encoder = parsed(fields).encoder(head);
   return reply.flatMap((event) => encoder.push(event));
 }
 
 /** What the client makes of a stream of these events. */
 async function accumulated(events: ChatEvent[]): Promise<unknown> {
   const failed = events.some((event) => "error" in event);
+  const beat = parsed().encoder(head).heartbeat();
   const text =
-    chat.heartbeat +
-    events.map((event) => chat.frame(event) + chat.heartbeat).join("") +
-    (failed ? "" : chat.trailer);
+    beat + events.map((event) => chat.frame(event) + beat).join("") + (failed ? "" : chat.trailer);
   const client = clientOf(
     () => new Response(text, { headers: { "content-type": "text/event-stream" } }),
   );

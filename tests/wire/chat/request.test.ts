@@ -345,6 +345,17 @@ describe("a body with `input` instead of `messages`", () => {
     ]);
   });
 
+  test("may declare tools among its items", () => {
+    const items = [
+      { type: "additional_tools", role: "developer", tools: [{ type: "function", name: "late" }] },
+      { role: "user", content: "Hi" },
+    ];
+    const conversation = withInput(items, { tool_choice: { type: "function", name: "late" } });
+    expect(conversation.tools).toMatchObject([{ name: "late" }]);
+    expect(conversation.turns).toHaveLength(1);
+    expect(conversationOf({ input: items }).tools).toEqual([]);
+  });
+
   test("gives way to messages, and is named then", () => {
     const conversation = conversationOf({ input: "no" });
     expect(conversation.turns).toMatchObject([{ parts: [said("Hi")] }]);

@@ -351,6 +351,6 @@ describe("frames", () => {
   });
 
   test("B-16: a quiet stream is kept open by a comment", () => {
-    expect(chat.heartbeat).toBe(": keep-alive\n\n");
+    expect(parsed().encoder(head).heartbeat()).toBe(": keep-alive\n\n");
   });
 });
