@@ -1,3 +1,6 @@
+import { lookup } from "node:dns/promises";
+import { type SocksBridge, startSocksBridge } from "./socks.ts";
+
 /** A timer that has been started; `refresh` starts it anew, `cancel` ends it. Both may be called at any time. */
 export type Timer = { refresh(): void; cancel(): void };
 
@@ -13,10 +16,25 @@ export type Runtime = {
   randomUUID(): string;
   /** At least 0, below 1. */
   random(): number;
+  /** `proxy` may name a SOCKS5 proxy as well, for `https` addresses. */
   fetch(url: string, init: BunFetchRequestInit): Promise<Response>;
 };
 
 export function realRuntime(): Runtime {
+  const bridges = new Map<string, Promise<SocksBridge>>();
+  /** One bridge for each proxy, so that what is kept open to one is never used for another. */
+  const bridged = async (init: BunFetchRequestInit): Promise<BunFetchRequestInit> => {
+    const url = socksUrl(init.proxy);
+    if (url === undefined) return init;
+    const bridge = bridges.get(url) ?? startSocksBridge(url, crypto.randomUUID());
+    bridges.set(url, bridge);
+    try {
+      return { ...init, proxy: { url: (await bridge).url, respectNoProxy: false } };
+    } catch (error) {
+      bridges.delete(url);
+      throw error;
+    }
+  };
   return {
     now: () => Date.now(),
     monotonic: () => performance.now(),
@@ -27,8 +45,20 @@ export function realRuntime(): Runtime {
     },
     randomUUID: () => crypto.randomUUID(),
     random: () => Math.random(),
-    fetch: async (url, init) => await fetch(url, init),
+    fetch: async (url, init) => await fetch(url, await bridged(init)),
   };
+}
+
+/** All addresses that the system knows for a host name or an address itself. Rejects where it knows none. */
+export async function lookupAddresses(host: string): Promise<string[]> {
+  const found = await lookup(host, { all: true });
+  return found.map(({ address }) => address);
+}
+
+function socksUrl(proxy: BunFetchRequestInit["proxy"]): string | undefined {
+  if (typeof proxy !== "object" || !("url" in proxy)) return undefined;
+  const url = String(proxy.url);
+  return /^socks5h?:/.test(url) ? url : undefined;
 }
 
 async function sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { realRuntime } from "../src/runtime.ts";
+import { lookupAddresses, realRuntime } from "../src/runtime.ts";
 
 const runtime = realRuntime();
 
@@ -32,4 +32,10 @@ test("fetch goes to the network", async () => {
   const response = await runtime.fetch(server.url.href, {});
   expect(await response.text()).toBe("here");
   await server.stop(true);
+});
+
+test("a look-up gives the addresses of a name, and an address as it is", async () => {
+  expect(await lookupAddresses("127.0.0.1")).toEqual(["127.0.0.1"]);
+  expect(await lookupAddresses("::1")).toEqual(["::1"]);
+  expect(["127.0.0.1", "::1"]).toContain((await lookupAddresses("localhost"))[0] ?? "");
 });

@@ -1,7 +1,7 @@
 import type { ReplyEvent } from "../conversation/reply.ts";
-import { isVisible } from "../conversation/reply.ts";
 import { createFrameDecoder } from "../eventstream/decoder.ts";
 import type { Frame } from "../eventstream/frame.ts";
+import { proxyOption } from "../proxy.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Secret } from "../secret.ts";
@@ -26,6 +26,8 @@ export type Access = {
   apiRegion: string;
   profileArn?: string;
   machineId: string;
+  /** What all its calls go through, as `parseProxyUrl` gives it; absent where the environment decides. */
+  proxyUrl?: Secret;
 };
 
 /**
@@ -41,6 +43,8 @@ export type Attempt = {
   /** Counts from 1. */
   number: number;
   maxAttempts: number;
+  /** What is left of the request's time, where that is less than one attempt may take. */
+  totalMs?: number;
   response: ResponseOptions;
   /** The client's; its abort closes the upstream socket at once. */
   signal: AbortSignal;
@@ -67,7 +71,7 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
         maxAttempts: attempt.maxAttempts,
         invocationId: runtime.randomUUID(),
       });
-      const watch = createWatch(runtime, profile, attempt.signal);
+      const watch = createWatch(runtime, profile, attempt);
       try {
         const response = await runtime.fetch(call.url, {
           method: "POST",
@@ -77,6 +81,7 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
           redirect: "manual",
           // The limits are ours; Bun's own idle limit would cut a long silence first.
           timeout: false,
+          ...proxyOption(attempt.access.proxyUrl),
         });
         const { context } = attempt.response;
         if (response.status !== 200) {
@@ -115,7 +120,8 @@ async function* read(
       const { frames, fault } = decoder.push(chunk);
       const batch = feed(machine, frames);
       if (batch.fault === undefined && fault !== undefined) batch.fault = faultOfFrame(fault);
-      if (batch.events.some(isVisible)) watch.eventCame();
+      // Fragments of a tool call and hidden thinking are events too, though nothing is to be seen yet.
+      if (frames.length > 0) watch.eventCame();
       if (batch.events.length > 0 || batch.fault !== undefined) yield batch;
       if (batch.fault !== undefined) return;
     }
@@ -159,8 +165,10 @@ async function readStart(response: Response): Promise<string> {
   return Buffer.concat(chunks).subarray(0, ERROR_BODY_MAX).toString("utf8");
 }
 
-function causeOf(error: unknown): NetworkCause {
+/** What a `fetch` that threw has run into. */
+export function causeOf(error: unknown): NetworkCause {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ERR_PROXY_TUNNEL") return "proxy";
   return code === "ECONNRESET" ? "reset" : "connect";
 }
 
@@ -175,8 +183,11 @@ type Watch = {
   close(): void;
 };
 
-function createWatch(runtime: Runtime, profile: UpstreamProfile, client: AbortSignal): Watch {
-  const { limits } = profile;
+function createWatch(
+  runtime: Runtime,
+  { limits }: UpstreamProfile,
+  { signal: client, totalMs = limits.totalMs }: Pick<Attempt, "signal" | "totalMs">,
+): Watch {
   const abort = new AbortController();
   let cause: NetworkCause | undefined;
   const strike = (limit: NetworkCause) => (): void => {
@@ -186,7 +197,7 @@ function createWatch(runtime: Runtime, profile: UpstreamProfile, client: AbortSi
   const leave = (): void => abort.abort();
   if (client.aborted) leave();
   else client.addEventListener("abort", leave, { once: true });
-  const total = runtime.timer(limits.totalMs, strike("total-timeout"));
+  const total = runtime.timer(Math.min(totalMs, limits.totalMs), strike("total-timeout"));
   let waiting = runtime.timer(limits.headersMs, strike("headers-timeout"));
   let idle: ReturnType<Runtime["timer"]> | undefined;
   return {

@@ -59,6 +59,8 @@ export type RefusedAnswer = {
 
 export type NetworkCause =
   | "connect"
+  /** The proxy on the way answered, and did not let the call through. */
+  | "proxy"
   | "headers-timeout"
   | "first-event-timeout"
   | "idle-timeout"
@@ -87,9 +89,13 @@ const STATUS_OF_TYPE = new Map([
   ["ServiceUnavailableException", 503],
 ]);
 
+/** The one status that only a proxy gives. */
+const PROXY_REFUSED = 407;
+
 /** A refusal by HTTP. Accepts both of AWS's JSON forms, and bodies that are not JSON. */
 export function faultOfResponse(answer: RefusedAnswer, context: AnswerContext): KiroFault {
   const { status, headers } = answer;
+  if (status === PROXY_REFUSED) return faultOfNetwork("proxy");
   const body = readBody(answer.body);
   const type = shapeName(headers.get("x-amzn-errortype") ?? body.type);
   const refusal = {
@@ -133,7 +139,7 @@ function inStream(
 
 /** A connection that failed, was reset, or ran into one of our limits. */
 export function faultOfNetwork(cause: NetworkCause): KiroFault {
-  const late = cause !== "connect" && cause !== "reset";
+  const late = cause.endsWith("-timeout");
   return {
     kind: "unavailable",
     failure: { kind: late ? "timeout" : "upstream", message: NETWORK_MESSAGES[cause] },
@@ -143,6 +149,7 @@ export function faultOfNetwork(cause: NetworkCause): KiroFault {
 
 const NETWORK_MESSAGES = {
   connect: "The gateway could not connect to Kiro.",
+  proxy: "The gateway's proxy did not let it connect to Kiro.",
   reset: "The connection to Kiro broke off.",
   "headers-timeout": "Kiro did not answer in time.",
   "first-event-timeout": "Kiro did not begin its reply in time.",

@@ -23,6 +23,15 @@ export function requestIds(conversation: Conversation, owner: string): KiroReque
   };
 }
 
+/**
+ * What all requests of one conversation have in common, and other conversations of the same session, such as those of
+ * its sub-agents, have not.
+ */
+export function conversationKey(conversation: Conversation, owner: string): string {
+  const { sessionId = "", system } = conversation;
+  return uuidOf(owner, sessionId, system, userText(conversation, "first"));
+}
+
 /** The text of the first or last user turn that says something and is not just tool results. */
 function userText(conversation: Conversation, which: "first" | "last"): string {
   const { turns } = conversation;

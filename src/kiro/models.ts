@@ -14,7 +14,8 @@ export type ResolvedModel = {
 /**
  * The upstream model that a client means. Case, vendor prefixes, dates, `-latest`, `-thinking`, `[1m]` and the inverted
  * order (`claude-4.5-opus-high`) do not matter. A version of a known family that is not known itself becomes the newest
- * known one up to it, at least the family's current model. Any other id passes unchanged: the service decides.
+ * known one up to it, at least the family's current model; where the accounts' own lists are known, one that they
+ * offer. Any other id passes unchanged: the service decides.
  */
 export function resolveModel(requested: string, profile: UpstreamProfile): ResolvedModel {
   const rule = findRule(requested, profile);
@@ -37,20 +38,73 @@ export type ListedModel = {
   thinking: boolean;
 };
 
-/** The public list, newest first: every model that has a public id, plain and with thinking. */
+/** The public list: every model that has a public id, newest first, plain and with thinking; then what is offered. */
 export function listModels(profile: UpstreamProfile): ListedModel[] {
-  return profile.models
+  const always = profile.models
     .filter((rule) => rule.listedAs !== undefined)
     .toSorted((a, b) => (b.releasedOn ?? "").localeCompare(a.releasedOn ?? ""))
     .flatMap((rule) => [listed(rule, false), listed(rule, true)]);
+  const offered = profile.models.filter((rule) => rule.listedAs === undefined && rule.offered);
+  return [...always, ...offered.map((rule) => listed(rule, false))];
 }
 
 /** The list's entry for an id or for any name that resolves to a listed model. */
 export function findListedModel(id: string, profile: UpstreamProfile): ListedModel | undefined {
   const rule = findRule(id, profile);
-  return rule?.listedAs === undefined
+  return rule?.listedAs === undefined && rule?.offered !== true
     ? undefined
     : listed(rule, asksForThinking(unaliased(id, profile)));
+}
+
+/** A model as the service lists it for an account; tokens. */
+export type OfferedModel = {
+  id: string;
+  displayName?: string;
+  window?: number;
+  maxOutput?: number;
+};
+
+/**
+ * The profile with what the service offers added: models that we don't know become known, and the limits that it names
+ * replace ours. Where accounts are told different limits, the highest counts. `auto` is a choice and not a model.
+ */
+export function withOffered(
+  profile: UpstreamProfile,
+  offered: readonly OfferedModel[],
+): UpstreamProfile {
+  const found = new Map<string, OfferedModel>();
+  for (const model of offered) {
+    const key = model.id.toLowerCase();
+    if (key === "auto") continue;
+    const {
+      id,
+      window = 0,
+      maxOutput = 0,
+      displayName = model.displayName,
+    } = found.get(key) ?? model;
+    found.set(key, {
+      id,
+      ...(displayName !== undefined && { displayName }),
+      window: Math.max(window, model.window ?? 0),
+      maxOutput: Math.max(maxOutput, model.maxOutput ?? 0),
+    });
+  }
+  const merged = (rule: ModelRule, model: OfferedModel): ModelRule => ({
+    ...rule,
+    window: model.window || rule.window,
+    maxOutput: model.maxOutput || rule.maxOutput,
+    offered: true,
+  });
+  const known = profile.models.map((rule) => {
+    const model = found.get(rule.id.toLowerCase());
+    found.delete(rule.id.toLowerCase());
+    return model === undefined ? rule : merged(rule, model);
+  });
+  const { windowDefault: window, maxOutputDefault: maxOutput } = profile;
+  const added = [...found.values()].map((model) =>
+    merged({ id: model.id, displayName: model.displayName ?? model.id, window, maxOutput }, model),
+  );
+  return { ...profile, models: [...known, ...added] };
 }
 
 function listed(rule: ModelRule, thinking: boolean): ListedModel {
@@ -96,6 +150,23 @@ const UPSTREAM_ID = /^claude-([a-z]+)-(\d+)(?:\.(\d+))?$/;
 function byFamily(name: string, profile: UpstreamProfile): ModelRule | undefined {
   const asked = parseFamily(name);
   if (asked === undefined) return undefined;
+  const guess = guessByFamily(asked, profile);
+  if (guess === undefined || guess.offered || versionOf(guess, asked.family) === asked.version) {
+    return guess;
+  }
+  // The name leaves the choice to us, so it falls on what an account may use, where that is known.
+  const offered = profile.models
+    .filter((rule) => rule.offered && versionOf(rule, asked.family) !== undefined)
+    .toSorted((a, b) => (versionOf(b, asked.family) ?? 0) - (versionOf(a, asked.family) ?? 0));
+  const upTo = asked.version ?? Number.POSITIVE_INFINITY;
+  return (
+    offered.find((rule) => (versionOf(rule, asked.family) ?? 0) <= upTo) ?? offered[0] ?? guess
+  );
+}
+
+type AskedFamily = { family: string; version?: number };
+
+function guessByFamily(asked: AskedFamily, profile: UpstreamProfile): ModelRule | undefined {
   const currentId = Object.hasOwn(profile.currentModels, asked.family)
     ? profile.currentModels[asked.family]
     : undefined;
@@ -119,7 +190,7 @@ function byFamily(name: string, profile: UpstreamProfile): ModelRule | undefined
 }
 
 /** Versions compare as numbers: 4.5 is 405. */
-function parseFamily(name: string): { family: string; version?: number } | undefined {
+function parseFamily(name: string): AskedFamily | undefined {
   const inverted = VERSION_FIRST.exec(name);
   if (inverted !== null) {
     const [, major = "", minor, family = ""] = inverted;

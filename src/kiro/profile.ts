@@ -12,19 +12,40 @@ export type UpstreamProfile = {
     oidc: string;
     /** Tokens of social log-ins. `{region}` is the auth region. */
     social: string;
+    /** The page where users of a social account sign in. */
+    portal: string;
   };
-  paths: { chat: string };
+  paths: { chat: string; mcp: string; usageLimits: string; models: string; profiles: string };
   /** Regions in which the API is known to live; a credential's plain `region` counts for the API only if it is one. */
   apiRegions: string[];
   defaultRegion: string;
-  versions: { sdk: string; oidcSdk: string; kiro: string; system: string; node: string };
+  versions: {
+    sdk: string;
+    oidcSdk: string;
+    kiro: string;
+    /** What the calls about an account are told: with a newer version the service wants a profile ARN and then refuses it. */
+    managementSdk: string;
+    managementKiro: string;
+    system: string;
+    node: string;
+  };
   headers: {
     chat: Record<string, string>;
+    /** Tools that the service itself runs. */
+    mcp: Record<string, string>;
+    /** Calls about an account: its quota, its models. */
+    management: Record<string, string>;
+    /** On top of those, for the list of its profiles, which speaks another protocol of AWS's. */
+    profiles: Record<string, string>;
     socialRefresh: Record<string, string>;
     oidcToken: Record<string, string>;
   };
   /** ARNs that the official client sends where an account has none of its own. */
   profileArns: { builderId: string; social: string };
+  /** Where users of a Builder ID sign in; any other start URL is a company's. */
+  builderIdStartUrl: string;
+  /** What a consent page calls this program, and what it asks for. */
+  login: { clientName: string; scopes: string[] };
   origin: string;
   agentTaskType: string;
   chatTriggerType: string;
@@ -130,6 +151,8 @@ export type ModelRule = {
   releasedOn?: string;
   window: number;
   maxOutput: number;
+  /** The service lists it for one of the accounts. */
+  offered?: true;
   /**
    * How reasoning is asked for beyond the tags: `output-config` and `reasoning` name the member of
    * `additionalModelRequestFields`; `adaptive-only` models take it only with adaptive thinking.
@@ -144,32 +167,59 @@ function model(id: string, displayName: string, more: Partial<ModelRule> = {}): 
 }
 
 const KIRO_AGENT = "KiroIDE-{kiro}-{machineId}";
+const MANAGEMENT_AGENT = "KiroIDE-{managementKiro}-{machineId}";
+
+/** Of all calls that the official client for chats makes. */
+const STREAMING_HEADERS = {
+  "content-type": "application/json",
+  "x-amz-user-agent": `aws-sdk-js/{sdk} ${KIRO_AGENT}`,
+  "user-agent": `aws-sdk-js/{sdk} ua/2.1 os/{system} lang/js md/nodejs#{node} api/codewhispererstreaming#{sdk} m/E ${KIRO_AGENT}`,
+  "amz-sdk-invocation-id": "{invocationId}",
+  "amz-sdk-request": "attempt={attempt}; max={maxAttempts}",
+};
 
 export const defaultProfile: UpstreamProfile = {
   hosts: {
     api: "https://q.{region}.amazonaws.com",
     oidc: "https://oidc.{region}.amazonaws.com",
     social: "https://prod.{region}.auth.desktop.kiro.dev",
+    portal: "https://app.kiro.dev",
   },
-  paths: { chat: "/generateAssistantResponse" },
+  paths: {
+    chat: "/generateAssistantResponse",
+    mcp: "/mcp",
+    usageLimits:
+      "/getUsageLimits?origin=AI_EDITOR&resourceType=AGENTIC_REQUEST&isEmailRequired=true",
+    models: "/ListAvailableModels?origin=AI_EDITOR",
+    profiles: "/",
+  },
   apiRegions: ["us-east-1", "eu-central-1"],
   defaultRegion: "us-east-1",
   versions: {
     sdk: "1.0.34",
     oidcSdk: "3.980.0",
     kiro: "0.11.107",
+    managementSdk: "1.0.0",
+    managementKiro: "0.9.2",
     system: "darwin#24.6.0",
     node: "22.22.0",
   },
   headers: {
     chat: {
-      "content-type": "application/json",
       "x-amzn-codewhisperer-optout": "true",
       "x-amzn-kiro-agent-mode": "vibe",
-      "x-amz-user-agent": `aws-sdk-js/{sdk} ${KIRO_AGENT}`,
-      "user-agent": `aws-sdk-js/{sdk} ua/2.1 os/{system} lang/js md/nodejs#{node} api/codewhispererstreaming#{sdk} m/E ${KIRO_AGENT}`,
+      ...STREAMING_HEADERS,
+    },
+    mcp: STREAMING_HEADERS,
+    management: {
+      "x-amz-user-agent": `aws-sdk-js/{managementSdk} ${MANAGEMENT_AGENT}`,
+      "user-agent": `aws-sdk-js/{managementSdk} ua/2.1 os/{system} lang/js md/nodejs#{node} api/codewhispererruntime#{managementSdk} m/N,E ${MANAGEMENT_AGENT}`,
       "amz-sdk-invocation-id": "{invocationId}",
       "amz-sdk-request": "attempt={attempt}; max={maxAttempts}",
+    },
+    profiles: {
+      "content-type": "application/x-amz-json-1.0",
+      "x-amz-target": "AmazonCodeWhispererService.ListAvailableProfiles",
     },
     socialRefresh: {
       "content-type": "application/json",
@@ -188,6 +238,11 @@ export const defaultProfile: UpstreamProfile = {
   profileArns: {
     builderId: "arn:aws:codewhisperer:us-east-1:638616132270:profile/AAAACCCCXXXX",
     social: "arn:aws:codewhisperer:us-east-1:699475941385:profile/EHGA3GRVQMUK",
+  },
+  builderIdStartUrl: "https://view.awsapps.com/start",
+  login: {
+    clientName: "kiro-proxy",
+    scopes: ["codewhisperer:completions", "codewhisperer:analysis", "codewhisperer:conversations"],
   },
   origin: "AI_EDITOR",
   agentTaskType: "vibe",

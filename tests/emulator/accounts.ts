@@ -56,7 +56,7 @@ export class Accounts {
     }
     const client =
       kind === "idc" ? { clientId: this.#next("client"), clientSecret: this.#next("secret") } : {};
-    const tokens = this.#issue({ kind, ...client });
+    const tokens = this.issue({ kind, ...client });
     const expiresAt = new Date(Date.now() + (expired ? -3_600_000 : tokens.expiresIn * 1_000));
     return {
       ...named,
@@ -81,10 +81,11 @@ export class Accounts {
     const known = this.#refresh.get(refreshToken);
     if (known === undefined || !Bun.deepEquals(known, renewal)) return undefined;
     this.#refresh.delete(refreshToken);
-    return this.#issue(known);
+    return this.issue(known);
   }
 
-  #issue(renewal: Renewal): Tokens {
+  /** Tokens of a log-in, as a refresh or a new log-in gives them. */
+  issue(renewal: Renewal): Tokens {
     const accessToken = this.#next("aoa");
     const refreshToken = this.#next("aor");
     this.#access.set(accessToken, renewal.kind);

@@ -248,11 +248,25 @@ test("tells limits and models, but not to somebody who names a profile", async (
   const models = await (await get("ListAvailableModels?origin=AI_EDITOR")).json();
   expect(models).toMatchObject({ defaultModel: { modelId: "auto" } });
   expect((await get("getUsageLimits?profileArn=arn")).status).toBe(400);
+  expect((await get("getUsageLimits", { "user-agent": "KiroIDE-0.11.107-" })).status).toBe(400);
 });
 
-async function get(path: string): Promise<Response> {
+test("a company's account has profiles, and can chat with those in their region alone", async () => {
+  kiro.management.profiles = () => ({ "us-east-1": ["arn:own"] });
+  const target = { "x-amz-target": "AmazonCodeWhispererService.ListAvailableProfiles" };
+  expect(await (await get("", target, "POST")).json()).toMatchObject({
+    profiles: [{ arn: "arn:own" }],
+  });
+  expect((await get("", {}, "POST")).status).toBe(404);
+  expect((await chat({})).status).toBe(403);
+  kiro.management.outage = scenarios.throttled;
+  expect((await get("", target, "POST")).status).toBe(429);
+});
+
+async function get(path: string, headers: object = {}, method = "GET"): Promise<Response> {
   return await fetch(`${kiro.url}/api/us-east-1/${path}`, {
-    headers: { authorization: "Bearer token" },
+    method,
+    headers: { authorization: "Bearer token", "user-agent": "KiroIDE-0.9.2-", ...headers },
   });
 }
 

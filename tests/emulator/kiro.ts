@@ -3,6 +3,9 @@ import { Accounts } from "./accounts.ts";
 import type { TokenKind } from "./accounts.ts";
 import type { Answer } from "./answers.ts";
 import { refusal } from "./answers.ts";
+import { Logins } from "./logins.ts";
+import { Management } from "./management.ts";
+import { mcpFaults, searches } from "./mcp.ts";
 import type { RecordedRequest } from "./request.ts";
 import { bearerOf, chatRequestOf, members, record } from "./request.ts";
 import { scenarios } from "./scenarios.ts";
@@ -12,8 +15,11 @@ export type KiroEmulator = {
   /** The base address; the three hosts are prefixes below it. */
   url: string;
   /** What `upstream` in a gateway's config must be. */
-  upstream: { apiUrl: string; authUrl: string; oidcUrl: string };
+  upstream: { apiUrl: string; authUrl: string; oidcUrl: string; portalUrl: string };
   accounts: Accounts;
+  logins: Logins;
+  /** What is said of accounts: quota, models, profiles. */
+  management: Management;
   /** Everything that came in, oldest first. */
   requests: RecordedRequest[];
   connections: {
@@ -25,22 +31,29 @@ export type KiroEmulator = {
   script(...answers: Scenario[]): void;
   /** What a chat request gets when nothing is scripted. At the start: a greeting. */
   otherwise(answer: Scenario): void;
+  /** The next web searches get these, one each; further ones find one page. */
+  scriptSearch(...answers: Answer[]): void;
   /** The next refreshes get these instead of tokens, one each. */
   scriptRefresh(...answers: Answer[]): void;
   /** The chat requests among `requests`. */
   chats(): RecordedRequest[];
+  /** The web searches among `requests`. */
+  searches(): RecordedRequest[];
   /** What was wrong with the requests so far, each with its number. */
   violations(): string[];
   stop(): Promise<void>;
 };
 
-/** Kiro on a loopback port of its own: chat, both token services, limits and models. */
+/** Kiro on a loopback port of its own: chat, web search, both token services, limits and models. */
 export function startKiro(): KiroEmulator {
   const accounts = new Accounts();
+  const logins = new Logins(accounts);
+  const management = new Management();
   const requests: RecordedRequest[] = [];
   const connections = { open: 0, left: 0, peak: 0 };
   const scripted: Scenario[] = [];
   const scriptedRefreshes: Answer[] = [];
+  const scriptedSearches: Answer[] = [];
   const stopping = new AbortController();
   let fallback: Scenario = scenarios.text;
 
@@ -58,22 +71,29 @@ export function startKiro(): KiroEmulator {
   });
 
   function answerTo(request: RecordedRequest): Answer {
+    const login = logins.answer(request);
+    if (login !== undefined) return login;
     const route = `${request.method} ${request.host} ${request.path.split("?")[0]}`;
     switch (route) {
       case "POST auth /refreshToken":
       case "POST oidc /token":
         return scriptedRefreshes.shift() ?? refresh(request, accounts);
       case "POST api /generateAssistantResponse":
+      case "POST api /mcp":
       case "GET api /getUsageLimits":
-      case "GET api /ListAvailableModels": {
+      case "GET api /ListAvailableModels":
+      case "POST api /": {
         const kind = accounts.kindOf(bearerOf(request), request.headers["tokentype"]);
         if (kind === undefined) return scenarios["token refused"];
-        if (request.method === "GET") return management(request);
+        const said = management.answer(request);
+        if (said !== undefined) return said;
+        if (request.path === "/") break;
+        if (!management.knows(request)) return scenarios["token refused"];
+        if (request.path === "/mcp") return mcp(request, kind);
         return chat(request, kind);
       }
-      default:
-        return refusal(404, { __type: "UnknownOperationException" });
     }
+    return refusal(404, { __type: "UnknownOperationException" });
   }
 
   function chat(request: RecordedRequest, kind: TokenKind): Answer {
@@ -82,6 +102,12 @@ export function startKiro(): KiroEmulator {
     if (request.violations.length > 0) return scenarios["improperly formed"];
     const scenario = scripted.shift() ?? fallback;
     return typeof scenario === "function" ? scenario(chatRequestOf(request.body)) : scenario;
+  }
+
+  function mcp(request: RecordedRequest, kind: TokenKind): Answer {
+    request.violations.push(...mcpFaults(request, kind));
+    if (request.violations.length > 0) return scenarios["improperly formed"];
+    return scriptedSearches.shift() ?? searches["one hit"];
   }
 
   async function play(answer: Answer, client: AbortSignal): Promise<Response> {
@@ -141,13 +167,18 @@ export function startKiro(): KiroEmulator {
       apiUrl: `${server.url.origin}/api/{region}`,
       authUrl: `${server.url.origin}/auth/{region}`,
       oidcUrl: `${server.url.origin}/oidc/{region}`,
+      portalUrl: `${server.url.origin}/portal/global`,
     },
     accounts,
+    logins,
+    management,
     requests,
     connections,
     script: (...answers) => void scripted.push(...answers),
     otherwise: (answer) => void (fallback = answer),
+    scriptSearch: (...answers) => void scriptedSearches.push(...answers),
     scriptRefresh: (...answers) => void scriptedRefreshes.push(...answers),
+    searches: () => requests.filter(({ path }) => path === "/mcp"),
     chats: () => requests.filter(({ path }) => path === "/generateAssistantResponse"),
     violations: () =>
       requests.flatMap(({ violations }, index) => violations.map((what) => `#${index}: ${what}`)),
@@ -193,34 +224,5 @@ function refresh(request: RecordedRequest, accounts: Accounts): Answer {
   return refusal(400, {
     error: "invalid_grant",
     error_description: "Invalid refresh token provided",
-  });
-}
-
-function management(request: RecordedRequest): Answer {
-  // The service does not take a profile on these two, not even the right one.
-  if (request.path.includes("profileArn=")) return scenarios["improperly formed"];
-  if (request.path.startsWith("/ListAvailableModels")) {
-    const models = ["auto", "claude-sonnet-4.5", "claude-opus-4.6"].map((modelId) => ({
-      modelId,
-      modelName: modelId,
-      tokenLimits: { maxInputTokens: 200_000, maxOutputTokens: null },
-      supportedInputTypes: ["TEXT", "IMAGE"],
-    }));
-    return refusal(200, { models, defaultModel: { modelId: "auto" }, nextToken: null });
-  }
-  return refusal(200, {
-    daysUntilReset: 12,
-    nextDateReset: 1_772_323_200,
-    usageBreakdownList: [
-      {
-        resourceType: "CREDIT",
-        currentUsage: 37,
-        currentUsageWithPrecision: 37.42,
-        usageLimit: 50,
-        usageLimitWithPrecision: 50,
-      },
-    ],
-    subscriptionInfo: { type: "Q_DEVELOPER_STANDALONE_FREE", subscriptionTitle: "KIRO FREE" },
-    userInfo: { userId: "d-0000000000", email: "user@example.com" },
   });
 }

@@ -1,7 +1,7 @@
 export type RecordedRequest = {
   method: string;
   /** Which host the gateway believed to call, and with which region. */
-  host: "api" | "oidc" | "auth";
+  host: "api" | "oidc" | "auth" | "portal";
   region: string;
   /** Without the host's prefix, with the query. */
   path: string;
@@ -28,7 +28,7 @@ export type ChatRequest = {
 export async function record(request: Request): Promise<RecordedRequest | undefined> {
   const { pathname, search } = new URL(request.url);
   const [, host, region, ...rest] = pathname.split("/");
-  if (host !== "api" && host !== "oidc" && host !== "auth") return undefined;
+  if (host !== "api" && host !== "oidc" && host !== "auth" && host !== "portal") return undefined;
   const text = await request.text();
   return {
     method: request.method,

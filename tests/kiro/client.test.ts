@@ -50,6 +50,10 @@ async function all(sent: Awaited<ReturnType<ReturnType<typeof createClient>["sen
   return await Array.fromAsync(sent.value);
 }
 
+function part(more: object): Uint8Array {
+  return eventFrame("toolUseEvent", { toolUseId: "t", name: "ls", ...more });
+}
+
 function faultOf(batches: Batch[]): unknown {
   return batches.at(-1)?.fault?.kind;
 }
@@ -84,6 +88,30 @@ describe("send", () => {
     const { client, pending } = scripted(() => new Response(body, { status: 402 }));
     const sent = await client.send(attempt());
     expect(sent).toMatchObject({ ok: false, failure: { kind: "quota", status: 402 } });
+    expect(pending()).toBe(0);
+  });
+
+  test("the call goes through the credential's proxy", async () => {
+    const { client, calls } = scripted(() => new Response(hello));
+    const access = { ...attempt().access, proxyUrl: new Secret("socks5://u:p@proxy:1080") };
+    await all(await client.send(attempt({ access })));
+    await all(await client.send(attempt()));
+    expect(calls[0]?.init.proxy).toEqual({ url: "socks5://u:p@proxy:1080", respectNoProxy: false });
+    expect(calls[1]?.init).not.toHaveProperty("proxy");
+  });
+
+  test.each([
+    ["407", () => new Response(null, { status: 407 })],
+    [
+      "no tunnel",
+      () => {
+        throw Object.assign(new Error("no"), { code: "ERR_PROXY_TUNNEL" });
+      },
+    ],
+  ])("a proxy that answers %s is nobody's credential's fault", async (_name, answer) => {
+    const { client, pending } = scripted(answer);
+    const sent = await client.send(attempt());
+    expect(sent).toMatchObject({ ok: false, failure: { kind: "unavailable", reason: "proxy" } });
     expect(pending()).toBe(0);
   });
 
@@ -130,7 +158,14 @@ describe("send", () => {
     expect(pending()).toBe(0);
   });
 
-  test("a head without a first event is a time-out of its own, and other bytes do not delay it", async () => {
+  test("a head without a first event is a time-out of its own", async () => {
+    const { client, advance } = scripted((init) => fed(init).response);
+    const batches = all(await client.send(attempt()));
+    await advance(2_001);
+    expect((await batches).at(-1)?.fault).toMatchObject({ failure: { kind: "timeout" } });
+  });
+
+  test("a tool call that takes its time is an answer in progress, though nothing is to be seen", async () => {
     let chunk: (() => ReadableStreamDefaultController<Uint8Array> | undefined) | undefined;
     const { client, advance } = scripted((init) => {
       const { response, feed } = fed(init);
@@ -138,11 +173,18 @@ describe("send", () => {
       return response;
     });
     const batches = all(await client.send(attempt()));
-    chunk?.()?.enqueue(eventFrame("somethingElse", {}));
-    await advance(1_900);
-    chunk?.()?.enqueue(eventFrame("somethingElse", {}));
-    await advance(101);
-    expect((await batches).at(-1)?.fault).toMatchObject({ failure: { kind: "timeout" } });
+    chunk?.()?.enqueue(part({ input: "{" }));
+    for (let seconds = 0; seconds < 10; seconds += 1) {
+      await advance(1_000);
+      chunk?.()?.enqueue(part({ input: " " }));
+    }
+    chunk?.()?.enqueue(part({ input: "}", stop: true }));
+    chunk?.()?.close();
+    await advance(1);
+    expect((await batches).flatMap(({ events }) => events.map(({ type }) => type))).toEqual([
+      "tool-call",
+      "stop",
+    ]);
   });
 
   test("silence in the middle is a time-out, and what came before is delivered", async () => {

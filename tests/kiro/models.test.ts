@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { findListedModel, listModels, resolveModel } from "../../src/kiro/models.ts";
+import {
+  findListedModel,
+  listModels,
+  type OfferedModel,
+  resolveModel,
+  withOffered,
+} from "../../src/kiro/models.ts";
 import { defaultProfile } from "../../src/kiro/profile.ts";
 
 describe("resolving", () => {
@@ -172,5 +178,79 @@ describe("aliases", () => {
   test("an alias is found in the list, and a name that every object has is not one", () => {
     expect(findListedModel("fast", profile)?.id).toBe("claude-haiku-4-5-20251001");
     expect(resolveModel("constructor", profile).id).toBe("constructor");
+  });
+});
+
+function offered(...models: OfferedModel[]) {
+  return withOffered(defaultProfile, models);
+}
+
+describe("with what the service offers", () => {
+  test("an unknown model gets the limits that it comes with, else the usual ones", () => {
+    const profile = offered({ id: "glm-5", window: 128_000, maxOutput: 16_000 }, { id: "Bare" });
+    expect(resolveModel("GLM-5", profile)).toMatchObject({
+      id: "glm-5",
+      window: 128_000,
+      maxOutput: 16_000,
+    });
+    expect(resolveModel("bare", profile)).toMatchObject({
+      id: "Bare",
+      window: defaultProfile.windowDefault,
+      maxOutput: defaultProfile.maxOutputDefault,
+    });
+  });
+
+  test("the service's limits replace ours, and the rest of what we know stays", () => {
+    const before = resolveModel("claude-opus-4-6", defaultProfile);
+    const profile = offered({ id: "claude-opus-4.6", window: 500_000 });
+    expect(resolveModel("claude-opus-4-6", profile)).toEqual({ ...before, window: 500_000 });
+    expect(listModels(profile)).toHaveLength(8);
+  });
+
+  test("of several accounts the highest limits and the first name count", () => {
+    const profile = offered(
+      { id: "glm-5", window: 100, maxOutput: 20 },
+      { id: "GLM-5", window: 200, maxOutput: 10, displayName: "GLM 5" },
+      { id: "glm-5", displayName: "Other" },
+    );
+    expect(listModels(profile).slice(8)).toMatchObject([
+      { id: "glm-5", displayName: "GLM 5", window: 200, maxOutput: 20 },
+    ]);
+  });
+
+  test("a new version of a family is what newer names mean", () => {
+    const profile = offered({ id: "claude-opus-4.6" }, { id: "claude-opus-5.5" });
+    expect(resolveModel("claude-opus-5-7", profile).id).toBe("claude-opus-5.5");
+    expect(resolveModel("opus", profile).id).toBe("claude-opus-4.6");
+  });
+
+  test.each([
+    ["claude-opus-5-5", "claude-opus-4.5"],
+    ["opus", "claude-opus-4.5"],
+    ["claude-3-opus", "claude-opus-4.5"],
+    ["claude-opus-4-6", "claude-opus-4.6"],
+    ["claude-opus-5-20260601", "claude-opus-5"],
+    ["claude-haiku-5-5", "claude-haiku-4.5"],
+  ])("a name that leaves the choice falls on what is offered: %s is %s", (name, id) => {
+    const profile = offered({ id: "claude-opus-4.5" }, { id: "claude-sonnet-4.5" });
+    expect(resolveModel(name, profile).id).toBe(id);
+  });
+
+  test("a known model without a public id is listed once it is offered", () => {
+    expect(findListedModel("claude-sonnet-4.6", defaultProfile)).toBeUndefined();
+    const profile = offered({ id: "claude-sonnet-4.6" }, { id: "auto" });
+    expect(listModels(profile).map(({ id }) => id)).toContain("claude-sonnet-4.6");
+    expect(listModels(profile).map(({ id }) => id)).not.toContain("auto");
+    expect(findListedModel("claude-sonnet-4-6", profile)).toMatchObject({
+      id: "claude-sonnet-4.6",
+      displayName: "Claude Sonnet 4.6",
+      window: 1_000_000,
+    });
+  });
+
+  test("the profile itself stays as it was", () => {
+    const before = structuredClone(defaultProfile);
+    offered({ id: "claude-opus-4.6", window: 1 }, { id: "x" });
+    expect(defaultProfile).toEqual(before);
   });
 });

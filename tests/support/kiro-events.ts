@@ -101,7 +101,7 @@ const bookkeeping: fc.Arbitrary<KiroEvent> = fc.oneof(
 );
 
 /** Events that end a stream with a failure, or in one case may. */
-export const fatalEvent: fc.Arbitrary<KiroEvent> = fc.constantFrom<KiroEvent>(
+const fatalEvent: fc.Arbitrary<KiroEvent> = fc.constantFrom<KiroEvent>(
   { type: "exception", exceptionType: "ThrottlingException", message: "Rate exceeded" },
   { type: "exception", exceptionType: "ContentLengthExceededException", message: "" },
   { type: "error", code: "InternalFailure", message: "" },

@@ -1,10 +1,17 @@
 import * as fc from "fast-check";
 import type { Failure } from "../../src/conversation/failure.ts";
-import type { ReplyEvent, StopReason, Usage } from "../../src/conversation/reply.ts";
+import type {
+  ReplyEvent,
+  StopReason,
+  Usage,
+  WebSearchProblem,
+  WebSearchResult,
+} from "../../src/conversation/reply.ts";
 
 /**
  * Replies that keep the laws of `conversation/reply.ts`, for the tests of every wire: text and thinking in pieces,
- * adjacent thinking blocks with and without signatures, redacted blocks, calls, usage and credits anywhere.
+ * adjacent thinking blocks with and without signatures, redacted blocks, calls, searches with hits, without and failed,
+ * usage and credits anywhere.
  */
 
 /** Any text, lone surrogates included: the service may cut between the halves of a pair. */
@@ -41,6 +48,29 @@ const toolCall = fc
     { type: "tool-call", id: "", name, json: JSON.stringify(input, null, indent) },
   ]);
 
+const searchResult: fc.Arbitrary<WebSearchResult> = fc.record(
+  {
+    title: text,
+    url: fc.webUrl(),
+    snippet: fc.oneof(text, fc.constant("")),
+    publishedAt: fc.integer({ min: -8.64e15, max: 8.64e15 }),
+  },
+  { requiredKeys: ["title", "url", "snippet"] },
+);
+
+const search = fc
+  .tuple(
+    text,
+    fc.oneof(
+      fc.array(searchResult, { maxLength: 3 }),
+      fc.constantFrom<WebSearchProblem>("unavailable", "max-uses-exceeded", "invalid-input"),
+    ),
+  )
+  .map(([query, outcome]): ReplyEvent[] => [
+    { type: "web-search", id: "", query },
+    { type: "web-search-results", id: "", outcome },
+  ]);
+
 const count = fc.nat({ max: 1_000_000 });
 const counts: fc.Arbitrary<Partial<Usage>> = fc.record(
   { inputTokens: count, outputTokens: count, cacheReadTokens: count, cacheWriteTokens: count },
@@ -56,7 +86,7 @@ const aside: fc.Arbitrary<ReplyEvent> = fc.oneof(
   fc.record({ type: fc.constant("credits" as const), credits: fc.nat({ max: 9 }) }),
 );
 
-export const stopReasons: StopReason[] = [
+const stopReasons: StopReason[] = [
   "end-turn",
   "tool-use",
   "max-tokens",
@@ -79,16 +109,20 @@ const failed: fc.Arbitrary<ReplyEvent> = fc
   )
   .map((failure): ReplyEvent => ({ type: "failed", failure }));
 
-/** All that comes before the terminal event. Ids of calls are distinct. */
+/** All that comes before the terminal event. Ids of calls and of searches are distinct. */
 const body: fc.Arbitrary<ReplyEvent[]> = fc
   .tuple(
-    fc.array(fc.oneof(textRun, thinkingBlock, redactedBlock, toolCall), { maxLength: 6 }),
+    fc.array(fc.oneof(textRun, thinkingBlock, redactedBlock, toolCall, search), { maxLength: 6 }),
     fc.array(fc.tuple(fc.nat({ max: 30 }), aside), { maxLength: 5 }),
   )
   .map(([segments, asides]) => {
-    const events = segments
-      .flat()
-      .map((event, at) => (event.type === "tool-call" ? { ...event, id: `tooluse_${at}` } : event));
+    const events = segments.flatMap((segment, at) =>
+      segment.map((event): ReplyEvent => {
+        if (event.type === "tool-call") return { ...event, id: `tooluse_${at}` };
+        const isSearch = event.type === "web-search" || event.type === "web-search-results";
+        return isSearch ? { ...event, id: `search${at}` } : event;
+      }),
+    );
     for (const [at, event] of asides) events.splice(at % (events.length + 1), 0, event);
     return events;
   });
