@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
+import { parseProxyUrl, PROXY_EXPECTED } from "../proxy.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { Secret } from "../secret.ts";
 import {
   type CredentialFault,
   type Fields,
   instantOf,
+  isRecord,
   readRecord,
   Region,
   type Renewal,
@@ -12,6 +14,9 @@ import {
 } from "./record.ts";
 
 export type AuthMethod = "social" | "idc" | "external-idp" | "api-key";
+
+/** Programs whose log-in can be shared. */
+export type SourceName = "kiro-ide" | "kiro-cli";
 
 /** What an access token is renewed with, complete. */
 export type Login =
@@ -39,6 +44,17 @@ export type Credential = {
   /** Lower is used first. */
   priority: number;
   disabled: boolean;
+  /** What all its calls go through, as `parseProxyUrl` gives it; absent where neither record nor config says. */
+  proxyUrl?: Secret | undefined;
+  /** Another program's log-in that is used where it is; tokens are read from and written to its place. */
+  source?: SourceName | undefined;
+  /** For people; also what tells that two records are of one account. */
+  email?: string | undefined;
+  userId?: string | undefined;
+  /** Who the user signs in with: Google, Github, BuilderId, Enterprise … */
+  provider?: string | undefined;
+  /** Of IAM Identity Center and Builder ID; the service's, not checked. */
+  startUrl?: string | undefined;
   /** The account's own; an ARN that stands in for others is never kept here. */
   profileArn?: string | undefined;
   apiRegion: string;
@@ -58,6 +74,8 @@ export type CredentialContext = {
   defaultRegion: string;
   /** Where the API is known to live or is said by the config to live. */
   regions: readonly string[];
+  /** For credentials that name no proxy of their own. */
+  proxyUrl?: Secret | undefined;
   /** What is sent for accounts without an ARN of their own. */
   profileArns: { builderId: string; social: string };
 };
@@ -87,6 +105,9 @@ export function parseCredential(
   if (!apiRegion.success || !authRegion.success) {
     return fail({ path: "regions", message: "must be AWS regions such as us-east-1" });
   }
+  const proxyUrl = proxyOf(own);
+  if (!proxyUrl.ok) return proxyUrl;
+  const { email, userId, provider, startUrl } = own;
   const machineId = machineIdOf(own);
   return ok({
     id: idOf(fields.id) ?? machineId.slice(0, 12),
@@ -96,6 +117,11 @@ export function parseCredential(
     login: login.value,
     priority: fields.priority ?? 0,
     disabled: fields.disabled ?? false,
+    proxyUrl: proxyUrl.value ?? context.proxyUrl,
+    email,
+    userId,
+    provider,
+    startUrl,
     profileArn,
     apiRegion: apiRegion.data,
     authRegion: authRegion.data,
@@ -104,6 +130,18 @@ export function parseCredential(
     version: versionOf(fields),
     raw: new Secret(JSON.stringify(input)),
   });
+}
+
+/**
+ * Reads a record that a client sent along. Its proxy is ignored: a client could have the gateway open connections to
+ * wherever it likes.
+ */
+export function parseInlineCredential(
+  input: unknown,
+  context: CredentialContext,
+): Result<Credential, CredentialFault> {
+  const record = isRecord(input) ? { ...input, proxyUrl: undefined } : input;
+  return parseCredential(record, context);
 }
 
 type RegionFields = Pick<
@@ -140,8 +178,8 @@ export function renewed(
   const record: unknown = JSON.parse(credential.raw.reveal());
   const parsed = parseCredential(renewedRecord(record, renewal, credential.machineId), context);
   if (!parsed.ok) throw new Error(`a renewed credential is not readable: ${parsed.failure.path}`);
-  const { id, persistent, version } = credential;
-  return { ...parsed.value, id, persistent, version };
+  const { id, persistent, version, source } = credential;
+  return { ...parsed.value, id, persistent, version, source };
 }
 
 /** Kiro IDE is known to write shortened refresh tokens, so that copies of its file do not work. */
@@ -237,6 +275,15 @@ function isEntra(endpoint: string): boolean {
     url.password === "" &&
     /\.microsoftonline\.(com|us|cn)$/.test(url.hostname)
   );
+}
+
+function proxyOf(fields: Fields): Result<Secret | undefined, CredentialFault> {
+  const { proxyUrl: written, proxyUsername: username, proxyPassword: password } = fields;
+  if (written === undefined) return ok(undefined);
+  const proxyUrl = parseProxyUrl(written, { username, password });
+  return proxyUrl === undefined
+    ? fail({ path: "proxyUrl", message: `must be ${PROXY_EXPECTED}` })
+    : ok(proxyUrl);
 }
 
 function idOf(id: string | number | undefined): string | undefined {

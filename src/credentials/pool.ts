@@ -1,146 +1,184 @@
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type Credential, hasTruncatedToken } from "./credential.ts";
+import { BoundedMap } from "./bounded-map.ts";
+import type { Credential } from "./credential.ts";
+import { createQueue } from "./queue.ts";
 import {
-  type CredentialState,
-  pick,
-  READY,
-  settle,
-  stateAt,
-  type Verdict,
-  type Want,
-} from "./rotation.ts";
-import type { CredentialStore, StoreFault } from "./store.ts";
+  countStates,
+  createRoster,
+  type Entry,
+  isReady,
+  type Roster,
+  type RosterDeps,
+} from "./roster.ts";
+import { pick, type Rotation } from "./rotation.ts";
+import type { Verdict } from "./state.ts";
+import type { StoreFault } from "./store.ts";
 
 /** Whose credential a request spends: one of the pool's, or the one that the client sent along. */
 export type CredentialSource = { type: "pool" } | { type: "inline"; credential: Credential };
 
-/** A credential to spend on one request. The first verdict counts, later ones are ignored. */
-export type Lease = { credential: Credential; settle(verdict: Verdict): void };
+/** What a request asks of a credential. */
+export type Want = {
+  /** The service's id of the model. */
+  model: string;
+  /** The ids that the request has been through. */
+  tried: ReadonlySet<string>;
+  /** What the requests of one conversation have in common: they had better stay with one account. */
+  conversation?: string;
+  /** Whether to queue where all that could serve are busy. One who holds a lease must not: others may wait for that. */
+  mayWait: boolean;
+};
+
+/** A credential to spend on one request, and one of its slots. Whoever has it must release it. */
+export type Lease = {
+  credential: Credential;
+  /** False once calls may no longer be made with it, whoever found that out. To be asked before every call. */
+  usable(): boolean;
+  /** The first verdict counts, later ones are ignored. None at all is `unchanged`. */
+  settle(verdict: Verdict): void;
+  /** Gives the slot back; once or often. */
+  release(): void;
+};
 
 export type PoolEmpty = {
-  reason: "no-credentials" | "all-tried" | "none-ready";
+  reason:
+    | "no-credentials"
+    | "all-tried"
+    | "none-ready"
+    /** None of all is known to offer the model, or may offer it. */
+    | "model-not-offered"
+    /** All that could serve are busy, and too many requests wait already, or this one may not wait. */
+    | "queue-full"
+    | "queue-timeout";
   /** When the first resting credential is back, in milliseconds since the epoch. */
   readyAt?: number;
-  /** How many credentials are in each state; states without any are left out. */
+  /** How many of the credentials that could come into question are in each state; states without any are left out. */
   states: Record<string, number>;
 };
 
 export type EventLog = Pick<Log, "info" | "warn" | "error">;
 
-export type Pool = {
-  acquire(source: CredentialSource, want: Want): Result<Lease, PoolEmpty>;
-  /** The latest form of a credential; undefined if the pool has none of that id. */
-  current(id: string): Credential | undefined;
-  /** Takes over new tokens, or a record that was found changed in the store, for the credential of the same id. */
-  replace(credential: Credential): void;
-  /** How many credentials are in each state; states without any are left out. */
-  states(): Record<string, number>;
+export type PoolSettings = {
+  rotation: Rotation;
+  /** Requests that one credential serves at a time; 0 for any number. */
+  maxConcurrent: number;
+  queueLength: number;
+  queueTimeoutMs: number;
 };
 
-type Entry = { credential: Credential; state: CredentialState };
+export const poolSettings: PoolSettings = {
+  rotation: "priority",
+  // An agent with a handful of sub-agents, all at work.
+  maxConcurrent: 8,
+  queueLength: 256,
+  queueTimeoutMs: 60_000,
+};
 
-/** The store's credentials with their states, which are kept in memory. */
-export async function createPool(deps: {
-  store: CredentialStore;
-  runtime: Runtime;
-  log: EventLog;
-}): Promise<Result<Pool, StoreFault>> {
-  const { runtime, log } = deps;
-  const listed = await deps.store.list();
-  if (!listed.ok) return listed;
-  const { credentials, rejected, missing } = listed.value;
-  if (missing) log.warn("credentials-missing");
-  for (const { path, message } of rejected) log.error("credential-rejected", { path, message });
-  for (const credential of credentials.filter(hasTruncatedToken)) {
-    log.warn("refresh-token-looks-truncated", { credential: credential.id });
-  }
-  const entries = new Map<string, Entry>();
-  for (const credential of credentials) {
-    entries.set(credential.id, { credential, state: initialState(credential) });
-  }
+export type Pool = Omit<Roster, "entries" | "inlineEntry" | "apply"> & {
+  /** Rejects with the signal's reason as soon as it aborts. */
+  acquire(
+    source: CredentialSource,
+    want: Want,
+    signal: AbortSignal,
+  ): Promise<Result<Lease, PoolEmpty>>;
+  /** How many leases are out, and how many requests wait for one. */
+  load(): { inFlight: number; waiting: number };
+};
 
-  const move = (entry: Entry, next: CredentialState, cause: string): void => {
-    const from = entry.state.type;
-    entry.state = next;
-    if (from === next.type) return;
-    const level = next.type === "suspended" || next.type === "needs-login" ? "error" : "info";
-    log[level]("credential-state", {
-      credential: entry.credential.id,
-      from,
-      to: next.type,
-      cause,
-      ...("until" in next ? { forMs: next.until - runtime.now() } : {}),
-    });
+/** Conversations whose credential is remembered. */
+const CONVERSATIONS_MAX = 10_000;
+
+/** Hands out the credentials of a roster, to so many requests at a time as each may serve. */
+export async function createPool(
+  deps: RosterDeps & { runtime: Runtime; settings?: PoolSettings },
+): Promise<Result<Pool, StoreFault>> {
+  const { runtime, settings = poolSettings } = deps;
+  const { rotation, maxConcurrent } = settings;
+  const queue = createQueue<Result<Lease, PoolEmpty>>({
+    runtime,
+    maxLength: settings.queueLength,
+    maxWaitMs: settings.queueTimeoutMs,
+  });
+  const created = await createRoster({ ...deps, onChange: () => queue.serve() });
+  if (!created.ok) return created;
+  const roster = created.value;
+  const bindings = new BoundedMap<string, string>(CONVERSATIONS_MAX);
+  let leases = 0;
+  let inFlight = 0;
+
+  const leaseOf = (entry: Entry, credential: Credential): Lease => {
+    let settled = false;
+    let released = false;
+    leases += 1;
+    inFlight += 1;
+    entry.inFlight += 1;
+    entry.lastUse = leases;
+    return {
+      credential,
+      usable: () => isReady(entry, runtime.now()),
+      settle(verdict) {
+        if (settled) return;
+        settled = true;
+        roster.apply(entry, verdict);
+      },
+      release() {
+        if (released) return;
+        released = true;
+        inFlight -= 1;
+        entry.inFlight -= 1;
+        queue.serve();
+      },
+    };
   };
 
-  const wake = (): Entry[] => {
+  /** Undefined where all that could serve are busy. */
+  const take = (source: CredentialSource, want: Want): Result<Lease, PoolEmpty> | undefined => {
     const now = runtime.now();
-    const all = [...entries.values()];
-    for (const entry of all) move(entry, stateAt(entry.state, now), "rest-over");
-    return all;
+    const all = source.type === "pool" ? roster.entries() : [roster.inlineEntry(source.credential)];
+    const offering = all.filter(({ models }) => models?.has(want.model) !== false);
+    const ready = offering.filter((entry) => isReady(entry, now));
+    const untried = ready.filter((entry) => !want.tried.has(entry.credential.id));
+    if (untried.length === 0) {
+      if (all.length === 0) return fail({ reason: "no-credentials", states: {} });
+      if (offering.length === 0)
+        return fail({ reason: "model-not-offered", states: countStates(all) });
+      const states = countStates(offering);
+      if (ready.length > 0) return fail({ reason: "all-tried", states });
+      return fail({ reason: "none-ready", ...firstBack(offering), states });
+    }
+    const free = untried.filter((one) => maxConcurrent === 0 || one.inFlight < maxConcurrent);
+    const { conversation } = want;
+    const bound = conversation === undefined ? undefined : bindings.get(conversation);
+    const entry = pick(free, rotation, bound);
+    if (entry === undefined) return undefined;
+    if (source.type === "inline") return ok(leaseOf(entry, source.credential));
+    if (conversation !== undefined) bindings.set(conversation, entry.credential.id);
+    return ok(leaseOf(entry, entry.credential));
   };
 
   return ok({
-    acquire(source, want) {
-      switch (source.type) {
-        case "inline":
-          return want.tried.has(source.credential.id)
-            ? fail({ reason: "all-tried", states: {} })
-            : ok({ credential: source.credential, settle: () => {} });
-        case "pool": {
-          const all = wake();
-          const entry = pick(all, runtime.now(), want);
-          if (entry === undefined) return fail(whyEmpty(all));
-          let settled = false;
-          return ok({
-            credential: entry.credential,
-            settle(verdict) {
-              if (settled) return;
-              settled = true;
-              move(entry, settle(entry.state, verdict, runtime.now()), verdict.type);
-            },
-          });
-        }
-        default:
-          return source satisfies never;
-      }
+    ...roster,
+    async acquire(source, want, signal) {
+      signal.throwIfAborted();
+      // Whoever waits for a rest that is over by now comes first.
+      queue.serve();
+      const attempt = (): Result<Lease, PoolEmpty> | undefined => take(source, want);
+      const taken = attempt();
+      if (taken !== undefined) return taken;
+      const waited = want.mayWait ? await queue.join(attempt, signal) : { type: "full" as const };
+      if (waited.type === "served") return waited.value;
+      const states = source.type === "pool" ? roster.states() : {};
+      return fail({ reason: `queue-${waited.type}`, states });
     },
-    current: (id) => entries.get(id)?.credential,
-    replace(credential) {
-      const entry = entries.get(credential.id);
-      if (entry === undefined) return;
-      entry.credential = credential;
-      if (credential.disabled) move(entry, { type: "disabled" }, "operator");
-      // New tokens prove the log-in, or come from somebody who has logged in again.
-      else if (entry.state.type === "needs-login") move(entry, READY, "new-login");
-      else if (entry.state.type === "disabled") move(entry, READY, "operator");
-    },
-    states: () => countStates(wake()),
+    load: () => ({ inFlight, waiting: queue.length() }),
   });
 }
 
-function initialState(credential: Credential): CredentialState {
-  return credential.disabled ? { type: "disabled" } : READY;
-}
-
-function whyEmpty(entries: Entry[]): PoolEmpty {
-  const states = countStates(entries);
-  const readyAt = entries.reduce(
-    (first, { state }) => ("until" in state ? Math.min(first, state.until) : first),
-    Number.POSITIVE_INFINITY,
+function firstBack(entries: readonly Entry[]): { readyAt?: number } {
+  const ends = entries.flatMap(({ credential, state }) =>
+    !credential.disabled && "until" in state ? [state.until] : [],
   );
-  const ready = states["ready"] ?? 0;
-  return {
-    reason: entries.length === 0 ? "no-credentials" : ready > 0 ? "all-tried" : "none-ready",
-    ...(Number.isFinite(readyAt) ? { readyAt } : {}),
-    states,
-  };
-}
-
-function countStates(entries: Entry[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { state } of entries) counts[state.type] = (counts[state.type] ?? 0) + 1;
-  return counts;
+  return ends.length === 0 ? {} : { readyAt: Math.min(...ends) };
 }

@@ -31,6 +31,14 @@ export const Region = z
   .trim()
   .regex(/^[a-z]{2}(-[a-z]+)+-\d$/, "must be an AWS region such as us-east-1");
 
+// Shown to people, and of no use where it can't be.
+const Label = z
+  .string()
+  .trim()
+  .regex(/^[^\p{C}]{1,200}$/u)
+  .optional()
+  .catch(undefined);
+
 const Fields = z.object({
   id: z.union([z.string(), z.number()]).optional(),
   accessToken: TokenText.optional(),
@@ -50,23 +58,35 @@ const Fields = z.object({
   machineId: z.string().optional(),
   priority: z.number().optional(),
   disabled: z.boolean().optional(),
+  proxyUrl: z.string().trim().optional(),
+  proxyUsername: z.string().optional(),
+  proxyPassword: z.string().optional(),
+  provider: Label,
+  email: Label,
+  userId: Label,
+  startUrl: Label,
 });
 /** The fields of a record that mean something here, by the name that the file's own format gives them. */
 export type Fields = z.infer<typeof Fields>;
 type Field = keyof Fields;
 const FIELDS = Fields.keyof().options;
 
-const OTHER_SPELLINGS: Partial<Record<Field, string[]>> = {
-  accessToken: ["access_token"],
-  refreshToken: ["refresh_token"],
-  expiresAt: ["expires_at"],
-  authMethod: ["auth_method", "auth"],
-  clientId: ["client_id"],
-  clientSecret: ["client_secret"],
-  tokenEndpoint: ["token_endpoint"],
-  scopes: ["scope"],
-  profileArn: ["profile_arn"],
-};
+const OTHER_SPELLINGS = new Map<string, string[]>(
+  Object.entries({
+    accessToken: ["access_token"],
+    refreshToken: ["refresh_token"],
+    expiresAt: ["expires_at"],
+    authMethod: ["auth_method", "auth"],
+    clientId: ["client_id"],
+    clientSecret: ["client_secret"],
+    tokenEndpoint: ["token_endpoint"],
+    scopes: ["scope"],
+    profileArn: ["profile_arn"],
+    provider: ["socialProvider", "idp"],
+    userId: ["user_id"],
+    startUrl: ["start_url", "issuerUrl"],
+  } satisfies Partial<Record<Field, string[]>>),
+);
 
 /** The known fields of a record, whatever its spelling. Empty strings and nulls count as absent. */
 export function readRecord(record: unknown): Result<Fields, CredentialFault> {
@@ -82,41 +102,60 @@ export function readRecord(record: unknown): Result<Fields, CredentialFault> {
   });
 }
 
-/**
- * The record with its new tokens, in the spelling and the form of date that it uses. The machine id goes in where there
- * was none, since it may have been derived from a token that is being replaced.
- */
-export function renewedRecord(record: unknown, renewal: Renewal, machineId: string): JsonRecord {
-  if (!isRecord(record)) throw new Error("a credential's record is not an object");
-  const changed: Partial<Record<Field, unknown>> = {
-    accessToken: renewal.accessToken.reveal(),
-    refreshToken: renewal.refreshToken?.reveal(),
-    expiresAt: inFormOf(valueOf(record, "expiresAt"), renewal.expiresAt),
-    profileArn: renewal.profileArn,
-    machineId: valueOf(record, "machineId") ?? machineId,
-  };
+/** New values by the file's own name of each field; undefined removes it. */
+export type Changes = Readonly<Record<string, unknown>>;
+
+/** The record with some of its fields changed, in the spelling that it uses. */
+export function changedRecord(record: JsonRecord, changes: Changes): JsonRecord {
   const result = { ...record };
-  for (const field of FIELDS) {
-    if (changed[field] !== undefined) result[spellingIn(record, field)] = changed[field];
+  for (const [name, value] of Object.entries(changes)) {
+    if (value !== undefined) result[spellingIn(record, name)] = value;
+    else for (const spelling of spellingsOf(name)) delete result[spelling];
   }
   return result;
+}
+
+/**
+ * The record with its new tokens, in the spelling and the form of date that it uses. The machine id goes in where one is
+ * given and there was none, since it may have been derived from a token that is being replaced.
+ */
+export function renewedRecord(
+  record: unknown,
+  renewal: Renewal,
+  machineId: string | undefined,
+): JsonRecord {
+  if (!isRecord(record)) throw new Error("a credential's record is not an object");
+  const { accessToken, refreshToken, profileArn } = renewal;
+  const newMachineId = valueOf(record, "machineId") === undefined ? machineId : undefined;
+  return changedRecord(record, {
+    accessToken: accessToken.reveal(),
+    expiresAt: inFormOf(valueOf(record, "expiresAt"), renewal.expiresAt),
+    ...(refreshToken === undefined ? {} : { refreshToken: refreshToken.reveal() }),
+    ...(profileArn === undefined ? {} : { profileArn }),
+    ...(newMachineId === undefined ? {} : { machineId: newMachineId }),
+  });
 }
 
 export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function spellingIn(record: JsonRecord, field: Field): string {
-  const spellings = [field, ...(OTHER_SPELLINGS[field] ?? [])];
-  return spellings.find((name) => isGiven(record[name])) ?? field;
-}
-
-function valueOf(record: JsonRecord, field: Field): unknown {
-  const value = record[spellingIn(record, field)];
+/** The value of a field by the file's own name of it, whatever the record's spelling; undefined where it is blank. */
+export function valueOf(record: JsonRecord, name: string): unknown {
+  const value = record[spellingIn(record, name)];
   return isGiven(value) ? value : undefined;
 }
 
-function isGiven(value: unknown): boolean {
+function spellingIn(record: JsonRecord, name: string): string {
+  return spellingsOf(name).find((spelling) => isGiven(record[spelling])) ?? name;
+}
+
+function spellingsOf(name: string): string[] {
+  return [name, ...(OTHER_SPELLINGS.get(name) ?? [])];
+}
+
+/** Null and an empty text count as absent. */
+export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null && value !== "";
 }
 

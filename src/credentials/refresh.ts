@@ -3,14 +3,23 @@ import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import { Secret } from "../secret.ts";
 import type { Credential, Login } from "./credential.ts";
-import { ProfileArn, type Renewal, TokenText } from "./record.ts";
+import { type Renewal, TokenText } from "./record.ts";
+import {
+  type Call,
+  CamelReply,
+  codeOf,
+  DEFAULT_LIFETIME_S,
+  fill,
+  filled,
+  Lifetime,
+  OptionalToken,
+  post,
+  type ServiceAnswer,
+  type ServiceSettings,
+} from "./token-service.ts";
 
-/** What refreshing needs to know of the upstream. In the templates, values in braces are filled in per call. */
-export type RefreshSettings = {
-  hosts: { oidc: string; social: string };
-  headers: { socialRefresh: Record<string, string>; oidcToken: Record<string, string> };
-  versions: { kiro: string; oidcSdk: string; system: string; node: string };
-};
+/** What refreshing needs to know of the upstream. */
+export type RefreshSettings = ServiceSettings;
 
 /** `message` is for the log: no token, no text of the upstream's. */
 export type RefreshFault = {
@@ -22,40 +31,23 @@ export type RefreshFault = {
   retryAfterMs?: number;
 };
 
-/** The whole exchange may take this long. */
-const LIMIT_MS = 20_000;
-/** Where a reply does not say how long its token lives. */
-const DEFAULT_LIFETIME_S = 3_600;
-
 /** One attempt to renew the access token. A refresh token may be good for one use only: the caller must not call twice. */
 export async function refresh(
   credential: Credential & { login: Login },
-  deps: { runtime: Runtime; settings: RefreshSettings },
+  deps: { runtime: Runtime; settings: ServiceSettings },
 ): Promise<Result<Renewal, RefreshFault>> {
   const { runtime, settings } = deps;
   const { login } = credential;
-  const { url, headers, body } = callFor(credential, settings, runtime.randomUUID());
+  const call = callFor(credential, settings, runtime.randomUUID());
   const startedAt = runtime.now();
-  const limit = new AbortController();
-  const timer = runtime.timer(LIMIT_MS, () => limit.abort());
-  let response: Response;
-  let text: string;
-  try {
-    // A redirect would carry the refresh token to a host that nobody has checked.
-    const init = { method: "POST", headers, body, redirect: "manual" } as const;
-    response = await runtime.fetch(url, { ...init, signal: limit.signal });
-    text = await response.text();
-  } catch (error) {
-    const reason = limit.signal.aborted
-      ? `it did not answer within ${LIMIT_MS / 1000} s`
-      : `it could not be reached (${errorCode(error)})`;
-    return fail({ kind: "transient", message: `${SERVICE[login.type]}: ${reason}` });
-  } finally {
-    timer.cancel();
+  const { proxyUrl } = credential;
+  const posted = await post(call, { runtime, proxyUrl });
+  if (!posted.ok) {
+    return fail({ kind: "transient", message: `${SERVICE[login.type]}: ${posted.failure}` });
   }
-  const answer = jsonOf(text);
-  if (response.status !== 200) return fail(refusal(login.type, response, answer, startedAt));
-  const reply = (login.type === "external-idp" ? SnakeReply : CamelReply).safeParse(answer);
+  const answer = posted.value;
+  if (answer.status !== 200) return fail(refusal(login.type, answer, startedAt));
+  const reply = (login.type === "external-idp" ? SnakeReply : CamelReply).safeParse(answer.body);
   if (!reply.success) {
     return fail({
       kind: "transient",
@@ -77,26 +69,8 @@ const SERVICE = {
   "external-idp": "the identity provider",
 } satisfies Record<Login["type"], string>;
 
-// What is optional and malformed counts as absent: the access token is what matters. A year is beyond any lifetime.
-const Optional = TokenText.optional().catch(undefined);
-const Lifetime = z
-  .union([z.number(), z.string()])
-  .transform(Number)
-  .pipe(z.number().positive().max(31_536_000))
-  .optional()
-  .catch(undefined);
-
-const CamelReply = z
-  .object({
-    accessToken: TokenText,
-    refreshToken: Optional,
-    expiresIn: Lifetime,
-    profileArn: ProfileArn.optional().catch(undefined),
-  })
-  .transform(({ expiresIn, ...rest }) => ({ ...rest, lifetimeS: expiresIn }));
-
 const SnakeReply = z
-  .object({ access_token: TokenText, refresh_token: Optional, expires_in: Lifetime })
+  .object({ access_token: TokenText, refresh_token: OptionalToken, expires_in: Lifetime })
   .transform((reply) => ({
     accessToken: reply.access_token,
     refreshToken: reply.refresh_token,
@@ -104,11 +78,9 @@ const SnakeReply = z
     profileArn: undefined,
   }));
 
-type Call = { url: string; headers: Record<string, string>; body: string };
-
 function callFor(
   credential: Credential & { login: Login },
-  settings: RefreshSettings,
+  settings: ServiceSettings,
   invocationId: string,
 ): Call {
   const { login } = credential;
@@ -160,21 +132,6 @@ function callFor(
   }
 }
 
-function filled(
-  templates: Record<string, string>,
-  values: Record<string, string>,
-): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(templates).map(([name, template]) => [name, fill(template, values)]),
-  );
-}
-
-function fill(template: string, values: Record<string, string>): string {
-  return template
-    .replace(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole)
-    .replace(/\/+$/, "");
-}
-
 /**
  * Error codes after which only a new log-in helps, without underscores: OAuth's own, and AWS's exceptions, which are
  * named alike. Everything else may pass or is a fault of ours, and must not cost the operator a credential.
@@ -188,15 +145,10 @@ const PERMANENT = new Set([
   "interactionrequired",
 ]);
 
-function refusal(
-  type: Login["type"],
-  response: Response,
-  answer: unknown,
-  now: number,
-): RefreshFault {
-  const { status } = response;
-  const code = codeOf(response, answer);
-  const retryAfterMs = retryAfter(response.headers.get("retry-after"), now);
+function refusal(type: Login["type"], answer: ServiceAnswer, now: number): RefreshFault {
+  const { status } = answer;
+  const code = codeOf(answer);
+  const retryAfterMs = retryAfter(answer.headers.get("retry-after"), now);
   const permanent =
     status >= 400 &&
     status < 500 &&
@@ -207,16 +159,6 @@ function refusal(
     message: `${SERVICE[type]}: it answered ${status}${code === undefined ? "" : ` ${code}`}`,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
-}
-
-const ErrorBody = z.object({ error: z.string() });
-
-function codeOf(response: Response, answer: unknown): string | undefined {
-  const written =
-    ErrorBody.safeParse(answer).data?.error ?? response.headers.get("x-amzn-errortype");
-  // The header may be `com.amazon#InvalidGrantException:http://…`.
-  const code = written?.split("#").at(-1)?.split(":")[0];
-  return code !== undefined && /^\w{1,50}$/.test(code) ? code : undefined;
 }
 
 function normal(code: string): string {
@@ -231,20 +173,4 @@ function retryAfter(header: string | null, now: number): number | undefined {
   if (header === null) return undefined;
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
   return ms >= 0 ? ms : undefined;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A page of a proxy; the status says enough.
-    return undefined;
-  }
-}
-
-function errorCode(error: unknown): string {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") {
-    return error.code;
-  }
-  return error instanceof Error ? error.name : "unknown";
 }

@@ -1,8 +1,10 @@
-import { createHash } from "node:crypto";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Secret } from "../secret.ts";
+import { BoundedMap } from "./bounded-map.ts";
 import { type Credential, type CredentialContext, type Login, renewed } from "./credential.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { isSettled, type Journal } from "./journal.ts";
 import type { EventLog, Pool } from "./pool.ts";
 import type { Renewal } from "./record.ts";
 import { refresh, type RefreshFault, type RefreshSettings } from "./refresh.ts";
@@ -16,46 +18,56 @@ export type Access = {
   apiRegion: string;
   profileArn?: string;
   machineId: string;
+  /** What all its calls go through, as `parseProxyUrl` gives it; absent where the environment decides. */
+  proxyUrl?: Secret;
 };
 
 export type TokenSettings = { context: CredentialContext; refresh: RefreshSettings };
 
 export type Tokens = {
   /**
-   * An access token that is good for five minutes at least, or for as long as it lasts where it can't be renewed just
-   * now. `refused` is a token of this credential that the service did not accept: it is never given again. Rejects only
-   * with the signal's reason; a renewal that others wait for goes on.
+   * An access token that is good for `aheadMs` at least (five minutes unless told), or for as long as it lasts where it
+   * can't be renewed just now. `refused` is a token of this credential that the service did not accept: it is never given
+   * again. Rejects only with the signal's reason; a renewal that others wait for goes on. A log-in that turns out to be
+   * dead is told to the pool.
    */
   access(
     credential: Credential,
-    options?: { refused?: Secret },
+    options?: { refused?: Secret; aheadMs?: number },
     signal?: AbortSignal,
   ): Promise<Result<Access, RefreshFault>>;
 };
 
 type Renewable = Credential & { login: Login };
 type Flight = Promise<Result<Credential, RefreshFault>>;
+type Need = { refused: Secret | undefined; aheadMs: number };
+/** A renewal that failed and may work later. Times are of the monotonic clock. */
+type Failure = { fault: RefreshFault; at: number; tookMs: number };
 
 // A token must outlive the longest wait for the first event of a reply.
 const AHEAD_MS = 5 * 60_000;
-/** Renewed tokens of clients' own credentials, which are kept nowhere else. */
-const INLINE_MAX = 1_000;
+/** Renewed tokens of clients' own credentials, which are kept nowhere else; and failures. */
+const REMEMBERED_MAX = 1_000;
+/** How long a token that is still good is used without another try, so that a log-in service that hangs costs one wait. */
+const RETRY_AFTER_MS = 30_000;
 /** Exchanges in one flight: one more if the store turns out to hold another log-in. */
 const ROUNDS = 2;
 
 export function createTokens(deps: {
-  pool: Pool;
+  pool: Pick<Pool, "current" | "replace" | "judge">;
   store: CredentialStore;
   runtime: Runtime;
   log: EventLog;
   settings: TokenSettings;
+  journal?: Journal;
 }): Tokens {
-  const { pool, store, runtime, log, settings } = deps;
+  const { pool, store, runtime, log, settings, journal } = deps;
   const { context } = settings;
   const flights = new Map<string, Flight>();
-  const inline = new Map<string, Renewal & { version: string }>();
+  const inline = new BoundedMap<string, Renewal & { version: string }>(REMEMBERED_MAX);
+  const failures = new BoundedMap<string, Failure>(REMEMBERED_MAX);
 
-  const good = (credential: Credential, refused: Secret | undefined, aheadMs: number): boolean => {
+  const good = (credential: Credential, { refused, aheadMs }: Need): boolean => {
     const { accessToken, expiresAt } = credential;
     if (accessToken === undefined || isRefused(credential, refused)) return false;
     // Without a known end, a token that can't be renewed is good until the service says otherwise.
@@ -67,8 +79,11 @@ export function createTokens(deps: {
     const { authMethod } = credential;
     const id = credential.persistent ? credential.id : "inline";
     const renewal = await refresh(credential, { runtime, settings: settings.refresh });
-    if (renewal.ok) log.info("token-renewed", { credential: id, authMethod });
-    else log.warn("token-not-renewed", { credential: id, authMethod, ...renewal.failure });
+    if (renewal.ok) {
+      log.info("token-renewed", { credential: id, authMethod });
+    } else if (failures.get(keyOf(credential))?.fault.message !== renewal.failure.message) {
+      log.warn("token-not-renewed", { credential: id, authMethod, ...renewal.failure });
+    }
     return renewal;
   };
 
@@ -82,7 +97,7 @@ export function createTokens(deps: {
     const stored = listed.value.credentials.find(({ id }) => id === credential.id);
     if (stored === undefined || stored.version === credential.version) return credential;
     log.info("credential-reread", { credential: credential.id });
-    pool.replace(stored);
+    pool.replace(stored, "found");
     return stored;
   };
 
@@ -91,9 +106,11 @@ export function createTokens(deps: {
     credential: Credential,
     renewal: Renewal,
   ): Promise<Credential | undefined> => {
+    journal?.note(credential, renewal);
     const stored = await store.put(credential, renewal);
+    if (stored.ok || isSettled(stored.failure)) journal?.done(credential);
     if (stored.ok) {
-      pool.replace(stored.value);
+      pool.replace(stored.value, "renewed");
       return stored.value;
     }
     const { failure } = stored;
@@ -101,11 +118,11 @@ export function createTokens(deps: {
     // The old refresh token may be dead by now: what is only in memory is lost with the process.
     log.error("renewed-token-not-saved", { credential: credential.id, ...failure });
     const unsaved = renewed(credential, renewal, context);
-    pool.replace(unsaved);
+    pool.replace(unsaved, "renewed");
     return unsaved;
   };
 
-  const renewStored = async (given: Credential, refused: Secret | undefined): Flight => {
+  const renewStored = async (given: Credential, need: Need): Flight => {
     let exchanged: string | undefined;
     let failure: RefreshFault = {
       kind: "transient",
@@ -113,9 +130,16 @@ export function createTokens(deps: {
     };
     for (let round = 0; round < ROUNDS; round++) {
       const current = await reread(pool.current(given.id) ?? given);
-      if (good(current, refused, AHEAD_MS)) return ok(current);
-      if (!isRenewable(current)) return fail(NOT_RENEWABLE);
-      if (current.version === exchanged) break;
+      if (good(current, need)) return ok(current);
+      if (!isRenewable(current)) {
+        // A refusal may have been a mistake; the end of the token is none.
+        if (need.refused === undefined) pool.judge(current, { type: "needs-login" });
+        return fail(NOT_RENEWABLE);
+      }
+      if (current.version === exchanged) {
+        if (failure.kind === "needs-login") pool.judge(current, { type: "needs-login" });
+        break;
+      }
       exchanged = current.version;
       const renewal = await exchange(current);
       if (renewal.ok) {
@@ -129,55 +153,77 @@ export function createTokens(deps: {
   };
 
   const latestInline = (given: Credential): Credential => {
-    const key = inlineKey(given);
-    const known = inline.get(key);
+    const known = inline.get(fingerprintOf(given));
     if (known === undefined) return given;
     const newer = known.version !== given.version && known.expiresAt < (given.expiresAt ?? 0);
     if (newer) return given;
-    inline.delete(key);
-    inline.set(key, known);
     return renewed(given, known, context);
   };
 
   /** The client goes on sending the record it has, so what replaced it is kept under the token that it sends. */
-  const renewInline = async (given: Credential, refused: Secret | undefined): Flight => {
+  const renewInline = async (given: Credential, need: Need): Flight => {
     const current = latestInline(given);
-    if (good(current, refused, AHEAD_MS)) return ok(current);
+    if (good(current, need)) return ok(current);
     if (!isRenewable(current)) return fail(NOT_RENEWABLE);
     const renewal = await exchange(current);
-    if (!renewal.ok) return renewal;
+    if (!renewal.ok) {
+      if (renewal.failure.kind === "needs-login") pool.judge(given, { type: "needs-login" });
+      return renewal;
+    }
     const { refreshToken = current.login.refreshToken, ...rest } = renewal.value;
-    inline.set(inlineKey(given), { refreshToken, ...rest, version: given.version });
-    const oldest = inline.keys().next();
-    if (inline.size > INLINE_MAX && oldest.done !== true) inline.delete(oldest.value);
+    inline.set(fingerprintOf(given), { refreshToken, ...rest, version: given.version });
     return ok(renewed(current, renewal.value, context));
   };
 
-  const flightFor = (credential: Credential, refused: Secret | undefined): Flight => {
-    const key = credential.persistent ? `stored ${credential.id}` : inlineKey(credential);
+  const fly = async (key: string, credential: Credential, need: Need): Flight => {
+    const startedAt = runtime.monotonic();
+    const outcome = await (credential.persistent ? renewStored : renewInline)(credential, need);
+    const at = runtime.monotonic();
+    if (outcome.ok) failures.delete(key);
+    else failures.set(key, { fault: outcome.failure, at, tookMs: at - startedAt });
+    return outcome;
+  };
+
+  const flightFor = (key: string, credential: Credential, need: Need): Flight => {
     const running = flights.get(key);
     if (running !== undefined) return running;
-    const renew = credential.persistent ? renewStored : renewInline;
-    const flight = renew(credential, refused).finally(() => flights.delete(key));
+    const flight = fly(key, credential, need).finally(() => flights.delete(key));
     flights.set(key, flight);
     return flight;
   };
 
+  /** The outcome of a try that was a moment ago, where another is not worth its time. */
+  const remembered = (
+    key: string,
+    current: Credential,
+    refused: Secret | undefined,
+  ): Result<Credential, RefreshFault> | undefined => {
+    const failed = failures.get(key);
+    if (failed?.fault.kind !== "transient") return undefined;
+    const ageMs = runtime.monotonic() - failed.at;
+    if (ageMs < RETRY_AFTER_MS && good(current, { refused, aheadMs: 0 })) return ok(current);
+    // One that failed at once costs nobody anything, so the next may try again.
+    return ageMs < failed.tookMs ? fail(failed.fault) : undefined;
+  };
+
   return {
-    async access(credential, { refused } = {}, signal) {
+    async access(credential, { refused, aheadMs = AHEAD_MS } = {}, signal) {
       const current = credential.persistent
         ? (pool.current(credential.id) ?? credential)
         : latestInline(credential);
-      if (good(current, refused, AHEAD_MS)) return ok(accessOf(current, context));
+      const need = { refused, aheadMs };
+      if (good(current, need)) return ok(accessOf(current, context));
       signal?.throwIfAborted();
-      const outcome = await unlessAborted(flightFor(credential, refused), signal);
-      if (outcome.ok && !isRefused(outcome.value, refused)) {
-        return ok(accessOf(outcome.value, context));
-      }
+      const key = keyOf(credential);
+      const outcome =
+        remembered(key, current, refused) ??
+        (await unlessAborted(flightFor(key, credential, need), signal));
       if (outcome.ok) {
-        return fail({ kind: "transient", message: "renewing gave the refused token again" });
+        return isRefused(outcome.value, refused)
+          ? fail({ kind: "transient", message: "renewing gave the refused token again" })
+          : ok(accessOf(outcome.value, context));
       }
-      const usable = outcome.failure.kind === "transient" && good(current, refused, 0);
+      const usable = outcome.failure.kind === "transient" && good(current, { refused, aheadMs: 0 });
       return usable ? ok(accessOf(current, context)) : outcome;
     },
   };
@@ -196,15 +242,19 @@ function isRefused(credential: Credential, refused: Secret | undefined): boolean
   return refused !== undefined && credential.accessToken?.equals(refused.reveal()) === true;
 }
 
-function inlineKey({ login, accessToken }: Credential): string {
-  const text = (login?.refreshToken ?? accessToken)?.reveal() ?? "";
-  return `inline ${createHash("sha256").update(text).digest("hex")}`;
+function keyOf(credential: Credential): string {
+  return credential.persistent ? `stored ${credential.id}` : `inline ${fingerprintOf(credential)}`;
 }
 
 function accessOf(credential: Credential, { profileArns }: CredentialContext): Access {
-  const { accessToken, authMethod, apiRegion, machineId } = credential;
+  const { accessToken, authMethod, apiRegion, machineId, proxyUrl } = credential;
   if (accessToken === undefined) throw new Error("a credential was handed out without a token");
-  const common = { token: accessToken, apiRegion, machineId };
+  const common = {
+    token: accessToken,
+    apiRegion,
+    machineId,
+    ...(proxyUrl === undefined ? {} : { proxyUrl }),
+  };
   const ownArn = credential.profileArn;
   switch (authMethod) {
     case "social":
@@ -224,7 +274,11 @@ function accessOf(credential: Credential, { profileArns }: CredentialContext): A
   }
 }
 
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/** Waits for it, or rejects with the signal's reason as soon as that aborts; what is waited for goes on. */
+export async function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   if (signal === undefined) return await promise;
   const aborted = Promise.withResolvers<never>();
   const onAbort = (): void => aborted.reject(signal.reason);

@@ -10,8 +10,16 @@ const context = {
 };
 const empty: Listing = { credentials: [], rejected: [], missing: true };
 
+const gone = async () => fail({ kind: "gone" as const });
+
 function holding(listing: Listing): CredentialStore {
-  return { list: async () => ok(listing), put: async () => fail({ kind: "gone" }) };
+  return {
+    list: async () => ok(listing),
+    put: gone,
+    update: gone,
+    remove: gone,
+    add: async () => ok([]),
+  };
 }
 
 test("the key from the environment is a credential without a file", async () => {
@@ -34,4 +42,13 @@ test("a broken file is still a broken file", async () => {
     list: async () => fail({ kind: "io", file: "f", message: "EIO" }),
   };
   expect((await withApiKey(broken, "ksk_secret", context).list()).ok).toBe(false);
+});
+
+test("the key from the environment can't be changed here, and everything else can", async () => {
+  const store = withApiKey(holding(empty), "ksk_secret", context);
+  const readOnly = { ok: false, failure: { kind: "read-only" } };
+  expect(await store.update("KIRO_API_KEY", { disabled: true })).toMatchObject(readOnly);
+  expect(await store.remove("KIRO_API_KEY")).toMatchObject(readOnly);
+  expect(await store.update("other", {})).toMatchObject({ failure: { kind: "gone" } });
+  expect(await store.remove("other")).toMatchObject({ failure: { kind: "gone" } });
 });

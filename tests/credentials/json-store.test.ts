@@ -213,7 +213,7 @@ describe("put", () => {
     const credential = await only(store);
     steps.length = 0;
     await store.put(credential, renewal);
-    expect(steps).toEqual(["read", "realPath", "create", "rename", "syncFolder"]);
+    expect(steps).toEqual(["realPath", "read", "create", "rename", "syncFolder"]);
   });
 
   test("writes run one at a time, so that none is lost", async () => {
@@ -297,7 +297,10 @@ describe("on a real disk", () => {
     expect((await store.put(await only(store), renewal)).ok).toBe(true);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject([newTokens]);
-    expect(await readdir(folder)).toEqual(["credentials.json"]);
+    expect((await readdir(folder)).toSorted()).toEqual([
+      ".credentials.json.lock",
+      "credentials.json",
+    ]);
   });
 
   test("a link stays a link, and what it points to is written", async () => {
@@ -315,7 +318,11 @@ describe("on a real disk", () => {
     const trap = join(folder, ".credentials.json.trap.tmp");
     await writeFile(join(folder, "victim"), "untouched");
     await symlink("victim", trap);
-    const store = createJsonStore({ path, context, runtime: { randomUUID: () => "trap" } });
+    const store = createJsonStore({
+      path,
+      context,
+      runtime: { ...runtime, randomUUID: () => "trap" },
+    });
     expect(await store.put(await only(store), renewal)).toMatchObject({
       failure: { kind: "io", message: "EEXIST" },
     });

@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import {
   type Credential,
   type CredentialContext,
@@ -81,6 +82,7 @@ export function memoryFiles(
 ): MemoryFiles {
   const content = new Map(Object.entries(initial));
   const steps: string[] = [];
+  const locks = new Set<string>();
   const missing = Object.assign(new Error("missing"), { code: "ENOENT" });
   const step = async (name: keyof Files, path: string): Promise<void> => {
     await before(name, path);
@@ -118,6 +120,19 @@ export function memoryFiles(
       await step("remove", path);
       content.delete(path);
     },
+    list: async (folder) =>
+      [...content.keys()]
+        .filter((path) => dirname(path) === folder)
+        .map((path) => path.slice(folder.length + 1)),
+    makeFolder: async () => {},
+    async checkWritable(path) {
+      await step("checkWritable", path);
+    },
+    async lock(path) {
+      if (locks.has(path)) return undefined;
+      locks.add(path);
+      return () => void locks.delete(path);
+    },
   };
   return { files, content, steps };
 }
@@ -126,7 +141,7 @@ export const FILE = "/data/credentials.json";
 
 export function memoryStore(
   records: unknown,
-  runtime: Pick<Runtime, "randomUUID">,
+  runtime: Pick<Runtime, "randomUUID" | "sleep">,
   before?: (step: keyof Files, path: string) => void | Promise<void>,
 ) {
   const memory = memoryFiles({ [FILE]: JSON.stringify(records) }, before);

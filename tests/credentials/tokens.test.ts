@@ -62,9 +62,9 @@ async function worldOf(options: {
   const pool = created.value;
   const tokens = createTokens({ ...deps, pool, settings });
   const lease = (): Credential => {
-    const taken = pool.acquire({ type: "pool" }, { model: "m", tried: new Set() });
-    if (!taken.ok) throw new Error(taken.failure.reason);
-    return taken.value.credential;
+    const [member] = pool.list();
+    if (member === undefined) throw new Error("the pool is empty");
+    return member.credential;
   };
   return { ...world, ...memory, pool, tokens, lease, lines };
 }
@@ -377,6 +377,145 @@ describe("when the exchange fails", () => {
       failure: { kind: "transient", retryAfterMs: 30_000 },
     });
   });
+});
+
+const hangs = async (): Promise<Response> => await Promise.withResolvers<Response>().promise;
+
+describe("a log-in service that is in trouble", () => {
+  const ending = expired({ expiresAt: at(NOW + 4 * MINUTE) });
+
+  test("is waited for once, while the old token is still good", async () => {
+    const { tokens, lease, advance, calls } = await worldOf({ records: ending, fetch: hangs });
+    const first = tokens.access(lease());
+    await advance(20_000);
+    expect(tokenOf(await first)).toBe("a0-access");
+    for (let second = 0; second < 29; second++) {
+      expect(tokenOf(await tokens.access(lease()))).toBe("a0-access");
+      await advance(1_000);
+    }
+    expect(calls).toHaveLength(1);
+    await advance(1_000);
+    const next = tokens.access(lease());
+    await advance(20_000);
+    expect(tokenOf(await next)).toBe("a0-access");
+    expect(calls).toHaveLength(2);
+  });
+
+  test("is not waited for by every request on an ended token either", async () => {
+    const { tokens, lease, advance, calls } = await worldOf({ records: expired(), fetch: hangs });
+    const first = tokens.access(lease());
+    await advance(20_000);
+    expect(await first).toMatchObject({ failure: { kind: "transient" } });
+    await advance(19_999);
+    expect(await tokens.access(lease())).toMatchObject({ failure: { kind: "transient" } });
+    expect(calls).toHaveLength(1);
+    await advance(1);
+    void tokens.access(lease());
+    await advance(1);
+    expect(calls).toHaveLength(2);
+  });
+
+  test("is asked again for a token that was refused", async () => {
+    const { answer } = issuer();
+    let isDown = true;
+    const world = await worldOf({
+      records: ending,
+      fetch: (url, init) => (isDown ? down() : answer(url, init)),
+    });
+    expect(tokenOf(await world.tokens.access(world.lease()))).toBe("a0-access");
+    isDown = false;
+    const refused = new Secret("a0-access");
+    expect(tokenOf(await world.tokens.access(world.lease(), { refused }))).toBe("a1");
+  });
+
+  test("is told in the log once, and again when it is in other trouble", async () => {
+    let status = 503;
+    const { tokens, lease, lines } = await worldOf({
+      records: expired(),
+      fetch: () => new Response("", { status }),
+    });
+    for (const next of [503, 503, 500, 500, 503]) {
+      status = next;
+      await tokens.access(lease());
+    }
+    expect(lines.map(({ event, message }) => `${event}: ${String(message)}`)).toEqual([
+      "token-not-renewed: Kiro's log-in service: it answered 503",
+      "token-not-renewed: Kiro's log-in service: it answered 500",
+      "token-not-renewed: Kiro's log-in service: it answered 503",
+    ]);
+  });
+});
+
+const source = (name: string) =>
+  ({ type: "inline", credential: parsed(expired({ refreshToken: token(name) })) }) as const;
+
+describe("a dead log-in", () => {
+  test("is told to the pool, and left when another is in the store", async () => {
+    const { answer, rotate } = issuer();
+    rotate("elsewhere");
+    const { tokens, pool, lease, edit } = await worldOf({ records: expired(), fetch: answer });
+    await tokens.access(lease());
+    expect(pool.states()).toEqual({ "needs-login": 1 });
+    edit(expired({ refreshToken: token("r7") }));
+    await pool.reload();
+    expect(pool.states()).toEqual({ ready: 1 });
+  });
+
+  test("is one whose last token has ended and can't be renewed, but not one that was refused", async () => {
+    const records = { accessToken: "a0-access", id: "one", expiresAt: at(NOW + MINUTE) };
+    const { tokens, pool, lease, advance } = await worldOf({ records, fetch: down });
+    await tokens.access(lease(), { refused: new Secret("a0-access") });
+    expect(pool.states()).toEqual({ ready: 1 });
+    await advance(MINUTE);
+    await tokens.access(lease());
+    expect(pool.states()).toEqual({ "needs-login": 1 });
+  });
+
+  test("of a client is remembered for that log-in alone", async () => {
+    const { answer, rotate } = issuer();
+    rotate("elsewhere");
+    const { tokens, pool } = await worldOf({ records: [], fetch: answer });
+    const want = { model: "m", tried: new Set<string>(), mayWait: false };
+    const signal = new AbortController().signal;
+    const first = await pool.acquire(source("dead"), want, signal);
+    if (!first.ok) throw new Error(first.failure.reason);
+    expect(await tokens.access(first.value.credential)).toMatchObject({
+      failure: { kind: "needs-login" },
+    });
+    expect(first.value.usable()).toBe(false);
+    expect(await pool.acquire(source("dead"), want, signal)).toMatchObject({
+      failure: { reason: "none-ready", states: { "needs-login": 1 } },
+    });
+    expect(await pool.acquire(source("other"), want, signal)).toMatchObject({ ok: true });
+  });
+});
+
+test("a token can be asked for longer ahead", async () => {
+  const { answer } = issuer();
+  const records = expired({ expiresAt: at(NOW + 10 * MINUTE) });
+  const { tokens, lease } = await worldOf({ records, fetch: answer });
+  expect(tokenOf(await tokens.access(lease()))).toBe("a0-access");
+  expect(tokenOf(await tokens.access(lease(), { aheadMs: 10 * MINUTE }))).toBe("a1");
+});
+
+test("a token that could not be saved survives a reload, also one that changes something else", async () => {
+  const { answer, used } = issuer();
+  const world = await worldOf({
+    records: [expired()],
+    fetch: answer,
+    before: (step) => {
+      if (step === "create") throw Object.assign(new Error("full"), { code: "ENOSPC" });
+    },
+  });
+  expect(tokenOf(await world.tokens.access(world.lease()))).toBe("a1");
+  await world.pool.reload();
+  expect(tokenOf(await world.tokens.access(world.lease()))).toBe("a1");
+  world.edit([expired({ priority: 3 })]);
+  await world.pool.reload();
+  expect(world.lease().priority).toBe(3);
+  await world.advance(60 * MINUTE);
+  expect(tokenOf(await world.tokens.access(world.lease()))).toBe("a2");
+  expect(used).toEqual([token("r0"), token("r1")]);
 });
 
 describe("what somebody else wrote", () => {
