@@ -13,8 +13,9 @@ import { ok, type Result } from "../result.ts";
 import type { Secret } from "../secret.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Deadline } from "./deadline.ts";
 import { createOutput, type Output } from "./output.ts";
-import type { RetryPolicy } from "./retry.ts";
+import { type RetryPolicy, verdictOn } from "./retry.ts";
 
 export type CompletionRequest = {
   conversation: Conversation;
@@ -29,17 +30,18 @@ export type CompletionRequest = {
 };
 
 export type GatewayDeps = {
-  pool: Pool;
+  pool: Pick<Pool, "acquire">;
   tokens: Tokens;
   client: KiroClient;
-  profile: UpstreamProfile;
+  /** As of now: the models in it come and go with what the accounts are offered. */
+  profile: () => UpstreamProfile;
   policy: RetryPolicy;
   runtime: Runtime;
   /** Tokens of a piece of output text, cheaply; fractions, so that pieces add up. */
   countText: (text: string) => number;
 };
 
-/** The credential in hand and what has been done with it for this request. */
+/** The credential in hand and what has been done with it for this request. Whoever holds it releases its lease. */
 export type Hand = { lease: Lease; attempts: number; refused?: Secret };
 
 /** The request in the upstream's dialect, and as the JSON text that all attempts share. */
@@ -58,35 +60,47 @@ export function render(
     dropReasoning: change === "drop-reasoning",
     conservative: change === "conservative",
   };
-  const kiro = toKiroRequest(request.conversation, ids, deps.profile, rendering);
+  const kiro = toKiroRequest(request.conversation, ids, deps.profile(), rendering);
   return kiro.ok ? ok({ kiro: kiro.value, body: JSON.stringify(kiro.value.body) }) : kiro;
 }
 
 export type Outcome =
-  /** The commit point is passed. */
+  /** The commit point is passed. The events hold the lease by now: their end settles and releases it. */
   | { type: "begun"; events: AsyncGenerator<ReplyEvent[], void, undefined> }
   | { type: "fault"; fault: KiroFault; token: Secret }
-  | { type: "no-token"; fault: RefreshFault };
+  | { type: "no-token"; fault: RefreshFault }
+  /** Another request has found out that no calls may be made with the credential. None was made. */
+  | { type: "withdrawn" };
 
-/** One attempt with the credential in hand, up to the first event that the client would see. */
+/**
+ * One attempt with the credential in hand, up to the first event that the client would see. Rejects with the deadline's
+ * reason where that ends the wait for a token.
+ */
 export async function attempt(
   deps: GatewayDeps,
   request: CompletionRequest,
   { kiro, body }: Rendered,
   hand: Hand,
   number: number,
+  deadline: Deadline,
 ): Promise<Outcome> {
+  const { lease, refused } = hand;
+  if (!lease.usable()) return { type: "withdrawn" };
   const access = await deps.tokens.access(
-    hand.lease.credential,
-    hand.refused === undefined ? {} : { refused: hand.refused },
+    lease.credential,
+    refused === undefined ? {} : { refused },
+    deadline.signal,
   );
   if (!access.ok) return { type: "no-token", fault: access.failure };
+  // A new token may have taken a while.
+  if (!lease.usable()) return { type: "withdrawn" };
   const { token } = access.value;
   const sent = await deps.client.send({
     access: access.value,
     body,
     number,
     maxAttempts: deps.policy.perRequest,
+    totalMs: deadline.leftMs(),
     signal: request.signal,
     response: {
       tagThinking: kiro.tagThinking,
@@ -122,7 +136,9 @@ export async function attempt(
       return { type: "fault", fault, token };
     }
     if (committed || early.some(isTerminal)) {
-      const rest = follow(sent.value, output, early, fault);
+      const onFault = (late: KiroFault): void =>
+        lease.settle(verdictOn(late, deps.policy, deps.runtime.now()));
+      const rest = follow(sent.value, output, lease, onFault, { events: early, fault });
       // Enters the generator, so that `return()` closes the socket also if nobody ever asks for an event.
       await rest.next();
       return { type: "begun", events: rest };
@@ -134,24 +150,30 @@ export async function attempt(
 async function* follow(
   batches: AsyncGenerator<Batch, void, undefined>,
   output: Output,
-  early: ReplyEvent[],
-  earlyFault: KiroFault | undefined,
+  lease: Lease,
+  onFault: (fault: KiroFault) => void,
+  early: { events: ReplyEvent[]; fault: KiroFault | undefined },
 ): AsyncGenerator<ReplyEvent[], void, undefined> {
+  const ending = (fault: KiroFault | undefined): ReplyEvent[] => {
+    if (fault === undefined) return [];
+    onFault(fault);
+    return output.fail(fault.failure);
+  };
   try {
     yield [];
-    if (earlyFault !== undefined) {
-      yield [...early, ...output.fail(earlyFault.failure)];
-      return;
-    }
-    yield early;
+    yield [...early.events, ...ending(early.fault)];
     if (output.ended) return;
     for await (const { events, fault } of batches) {
-      const out = output.push(events);
-      if (fault !== undefined) out.push(...output.fail(fault.failure));
+      const out = [...output.push(events), ...ending(fault)];
       if (out.length > 0) yield out;
       if (output.ended) return;
     }
   } finally {
-    await batches.return();
+    lease.settle({ type: "served" });
+    try {
+      await batches.return();
+    } finally {
+      lease.release();
+    }
   }
 }

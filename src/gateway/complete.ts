@@ -3,8 +3,8 @@ import type { Failure } from "../conversation/failure.ts";
 import type { ReplyEvent } from "../conversation/reply.ts";
 import type { PoolEmpty } from "../credentials/pool.ts";
 import type { KiroFault } from "../kiro/failure.ts";
+import { conversationKey } from "../kiro/identity.ts";
 import { fail, ok, type Result } from "../result.ts";
-import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
 import {
   attempt,
@@ -14,8 +14,16 @@ import {
   type Rendered,
   render,
 } from "./attempt.ts";
-import { clientLeft, faultFailure, moreHopeful, poolFailure, tokenFailure } from "./failures.ts";
-import { type Decision, decide, decideWithoutToken } from "./retry.ts";
+import { startDeadline } from "./deadline.ts";
+import {
+  clientLeft,
+  faultFailure,
+  moreHopeful,
+  poolFailure,
+  tokenFailure,
+  tooLate,
+} from "./failures.ts";
+import { type Decision, decide, verdictOn } from "./retry.ts";
 
 /**
  * An answer that has begun: at least one event that the client would see has come, so nothing is retried any more.
@@ -42,114 +50,150 @@ async function complete(
   deps: GatewayDeps,
   request: CompletionRequest,
 ): Promise<Result<Reply, Failure>> {
-  const { policy, runtime } = deps;
-  const { signal, log } = request;
+  const { pool, policy, runtime } = deps;
+  const { signal, log, source, conversation } = request;
   const rendering = render(deps, request);
   if (!rendering.ok) return rendering;
   let rendered = rendering.value;
-  if (request.conversation.limits.maxTokens === 0) return ok(warmUp(rendered));
+  if (conversation.limits.maxTokens === 0) return ok(warmUp(rendered));
 
+  const key = conversationKey(conversation, request.caller);
   const tried = new Set<string>();
-  const take = (): Result<Hand, PoolEmpty> => {
-    const lease = deps.pool.acquire(request.source, { ...wants(request, rendered), tried });
+  const take = async (mayWait: boolean): Promise<Result<Hand, PoolEmpty>> => {
+    const want = { model: rendered.kiro.model.id, conversation: key, tried, mayWait };
+    const lease = await pool.acquire(source, want, deadline.signal);
     if (!lease.ok) return lease;
     tried.add(lease.value.credential.id);
     return ok({ lease: lease.value, attempts: 0 });
   };
+  const emptyFailure = (empty: PoolEmpty): Failure =>
+    poolFailure(empty, { source, model: conversation.model, now: runtime.now() });
 
-  const taken = take();
-  if (!taken.ok) return fail(poolFailure(taken.failure, runtime.now()));
-  let hand = taken.value;
+  const deadline = startDeadline(runtime, policy.totalMs, signal);
+  let hand: Hand | undefined;
+  let hasBegun = false;
   let worst: Failure | undefined;
   let attempts = 0;
   let emptyReplies = 0;
   let rerendered = false;
-
-  for (;;) {
-    const { credential } = hand.lease;
-    const outcome = await attempt(deps, request, rendered, hand, attempts + 1);
-    if (signal.aborted) {
-      if (outcome.type === "begun") await outcome.events.return();
-      hand.lease.settle({ type: "unchanged" });
-      return fail(clientLeft);
-    }
-    if (outcome.type === "begun") {
-      hand.lease.settle({ type: "served" });
-      return ok({
-        events: outcome.events,
-        model: rendered.kiro.model.id,
-        credentialId: credential.id,
-        notices: rendered.kiro.notices,
-        attempts: attempts + 1,
-      });
-    }
-
-    let decision: Decision;
-    let failure: Failure;
-    if (outcome.type === "no-token") {
-      failure = tokenFailure(outcome.fault, request.source);
-      decision = decideWithoutToken(outcome.fault);
-      log.warn("token-unavailable", { credential: credential.id, kind: outcome.fault.kind });
-    } else {
-      attempts += 1;
-      hand.attempts += 1;
-      failure = faultFailure(outcome.fault, request.source);
-      decision = decide(
-        outcome.fault,
-        {
-          attempts,
-          withCredential: hand.attempts,
-          refreshed: hand.refused !== undefined,
-          rerendered,
-          emptyReplies,
-        },
-        policy,
-        { now: runtime.now(), random: runtime.random() },
-      );
-      if (outcome.fault.kind === "empty-reply") emptyReplies += 1;
-      logAttempt(log, credential.id, attempts, outcome.fault, decision);
-    }
-    worst = moreHopeful(worst, failure);
-
-    const { step, verdict } = decision;
-    let waitMs = 0;
-    switch (step.type) {
-      case "answer":
-        hand.lease.settle(verdict);
-        return fail(failure);
-      case "refresh":
-        if (outcome.type === "fault") hand.refused = outcome.token;
-        break;
-      case "again":
-        waitMs = step.waitMs;
-        break;
-      case "rerender": {
-        rerendered = true;
-        const again = render(deps, request, step.how);
-        if (!again.ok) return again;
-        rendered = again.value;
-        break;
-      }
-      case "next": {
-        const other = take();
-        if (other.ok) {
-          hand.lease.settle(verdict);
-          hand = other.value;
-        } else if (step.orAgainMs !== undefined) {
-          waitMs = step.orAgainMs;
-        } else {
-          hand.lease.settle(verdict);
-          return fail(worst);
+  try {
+    const first = await take(true);
+    if (!first.ok) return fail(emptyFailure(first.failure));
+    hand = first.value;
+    for (;;) {
+      const { lease } = hand;
+      const { credential } = lease;
+      const outcome = await attempt(deps, request, rendered, hand, attempts + 1, deadline);
+      if (signal.aborted) {
+        if (outcome.type === "begun") await outcome.events.return();
+        // What the service has said of the account holds all the same; that a token is stale says nothing of it.
+        if (outcome.type === "fault" && outcome.fault.kind !== "token-refused") {
+          lease.settle(verdictOn(outcome.fault, policy, runtime.now()));
         }
-        break;
+        return fail(clientLeft);
       }
-      default:
-        return step satisfies never;
+      let decision: Decision = { verdict: { type: "unchanged" }, step: { type: "next" } };
+      switch (outcome.type) {
+        case "begun":
+          hasBegun = true;
+          return ok({
+            events: outcome.events,
+            model: rendered.kiro.model.id,
+            credentialId: credential.id,
+            notices: rendered.kiro.notices,
+            attempts: attempts + 1,
+          });
+        case "withdrawn":
+          break;
+        case "no-token":
+          worst = moreHopeful(worst, tokenFailure(outcome.fault, source));
+          log.warn("token-unavailable", { credential: credential.id, kind: outcome.fault.kind });
+          break;
+        case "fault":
+          attempts += 1;
+          hand.attempts += 1;
+          worst = moreHopeful(worst, faultFailure(outcome.fault, source));
+          decision = decide(
+            outcome.fault,
+            {
+              attempts,
+              withCredential: hand.attempts,
+              refreshed: hand.refused !== undefined || credential.login === undefined,
+              rerendered,
+              emptyReplies,
+            },
+            policy,
+            { now: runtime.now(), random: runtime.random() },
+          );
+          if (outcome.fault.kind === "empty-reply") emptyReplies += 1;
+          logAttempt(log, credential.id, attempts, outcome.fault, decision);
+          break;
+        default:
+          return outcome satisfies never;
+      }
+
+      const { step, verdict } = decision;
+      let waitMs = 0;
+      switch (step.type) {
+        case "answer":
+          lease.settle(verdict);
+          return fail(outcome.type === "fault" ? faultFailure(outcome.fault, source) : tooLate);
+        case "refresh":
+          if (outcome.type === "fault") hand.refused = outcome.token;
+          break;
+        case "again":
+          waitMs = step.waitMs;
+          break;
+        case "rerender": {
+          rerendered = true;
+          const again = render(deps, request, step.how);
+          if (!again.ok) return again;
+          rendered = again.value;
+          break;
+        }
+        case "next": {
+          if (step.orAgainMs !== undefined) {
+            const other = await take(false);
+            if (!other.ok) {
+              waitMs = step.orAgainMs;
+              break;
+            }
+            lease.settle(verdict);
+            lease.release();
+            hand = other.value;
+            break;
+          }
+          // Given back first: who waits for a credential with another in hand may wait for one who does the same.
+          lease.settle(verdict);
+          lease.release();
+          const other = await take(true);
+          if (!other.ok) {
+            const empty = emptyFailure(other.failure);
+            // What rests will be back, whatever the one that was asked last has said.
+            return fail(
+              worst === undefined || other.failure.readyAt === undefined
+                ? (worst ?? empty)
+                : moreHopeful(empty, worst),
+            );
+          }
+          hand = other.value;
+          break;
+        }
+        default:
+          return step satisfies never;
+      }
+      if (waitMs > deadline.leftMs()) {
+        lease.settle(verdict);
+        return fail(worst ?? tooLate);
+      }
+      if (waitMs > 0) await runtime.sleep(waitMs, deadline.signal);
     }
-    if (waitMs > 0 && !(await rested(runtime, waitMs, signal))) {
-      hand.lease.settle({ type: "unchanged" });
-      return fail(clientLeft);
-    }
+  } catch (error) {
+    if (!deadline.signal.aborted || error !== deadline.signal.reason) throw error;
+    return fail(signal.aborted ? clientLeft : (worst ?? tooLate));
+  } finally {
+    deadline.close();
+    if (!hasBegun) hand?.lease.release();
   }
 }
 
@@ -164,25 +208,6 @@ function warmUp({ kiro }: Rendered): Reply {
     notices: kiro.notices,
     attempts: 0,
   };
-}
-
-function wants(
-  request: CompletionRequest,
-  { kiro }: Rendered,
-): { model: string; sessionId?: string } {
-  const { sessionId } = request.conversation;
-  return { model: kiro.model.id, ...(sessionId === undefined ? {} : { sessionId }) };
-}
-
-/** False when the client left meanwhile. */
-async function rested(runtime: Runtime, ms: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await runtime.sleep(ms, signal);
-    return true;
-  } catch (error) {
-    if (signal.aborted) return false;
-    throw error;
-  }
 }
 
 function logAttempt(

@@ -9,6 +9,11 @@ export const clientLeft: Failure = {
   message: "the client closed the connection",
 };
 
+export const tooLate: Failure = {
+  kind: "timeout",
+  message: "The request took longer than the gateway allows.",
+};
+
 /** A refused token is the caller's business only if the credential is the caller's own. */
 export function faultFailure(fault: KiroFault, source: CredentialSource): Failure {
   return fault.kind === "token-refused" ? credentialFailure(source) : fault.failure;
@@ -23,8 +28,8 @@ export function tokenFailure(fault: RefreshFault, source: CredentialSource): Fai
   };
 }
 
-function credentialFailure(source: CredentialSource): Failure {
-  switch (source.type) {
+function credentialFailure({ type }: Pick<CredentialSource, "type">): Failure {
+  switch (type) {
     case "inline":
       return {
         kind: "authentication",
@@ -37,29 +42,81 @@ function credentialFailure(source: CredentialSource): Failure {
           "Kiro refused the gateway's upstream credential; your own key is fine. Its operator must sign in to Kiro again.",
       };
     default:
-      return source satisfies never;
+      return type satisfies never;
   }
 }
 
-/** Why no credential could be had, in words for a client: counts, never identities. */
-export function poolFailure(empty: PoolEmpty, now: number): Failure {
-  const retryAfterMs = empty.readyAt === undefined ? undefined : Math.max(0, empty.readyAt - now);
-  const later = retryAfterMs === undefined ? {} : { retryAfterMs };
-  if (empty.reason === "no-credentials") {
+/** Why no credential could be had, in words for a client: counts, never identities. `model` is as the client named it. */
+export function poolFailure(
+  empty: PoolEmpty,
+  { source, model, now }: { source: CredentialSource; model: string; now: number },
+): Failure {
+  const later =
+    empty.readyAt === undefined ? {} : { retryAfterMs: Math.max(0, empty.readyAt - now) };
+  switch (empty.reason) {
+    case "no-credentials":
+      return {
+        kind: "unavailable",
+        message:
+          "This gateway has no Kiro credentials. Its operator must add one to credentials.json.",
+      };
+    case "model-not-offered":
+      return {
+        kind: "model-not-found",
+        message: `model: ${model.slice(0, 200)} (no Kiro account of this gateway may use it)`,
+      };
+    case "queue-full":
+      return {
+        kind: "rate-limited",
+        message: "All Kiro credentials are busy, and too many requests wait for them already.",
+        retryAfterMs: BUSY_MS,
+      };
+    case "queue-timeout":
+      return {
+        kind: "unavailable",
+        message: "All Kiro credentials have been busy for too long.",
+        retryAfterMs: BUSY_MS,
+      };
+    case "all-tried":
+    case "none-ready":
+      return source.type === "inline"
+        ? { ...inlineFailure(empty.states), ...later }
+        : { ...restingFailure(empty.states), ...later };
+    default:
+      return empty.reason satisfies never;
+  }
+}
+
+/** Slots come free all the time, but one who comes back at once meets the same crowd. */
+const BUSY_MS = 5_000;
+
+function restingFailure(counted: Record<string, number>): Failure {
+  const states = Object.keys(counted);
+  const counts = states.map((state) => `${counted[state]} ${state}`).join(", ");
+  const message = `No Kiro credential can serve right now (${counts}).`;
+  if (states.join() === "exhausted") {
+    return { kind: "quota", message: `The Kiro quota is used up (${counts}).` };
+  }
+  return { kind: states.join() === "cooling" ? "rate-limited" : "unavailable", message };
+}
+
+/** The one credential is the caller's own, so the caller may know all about it. */
+function inlineFailure(states: Record<string, number>): Failure {
+  if ("suspended" in states) {
     return {
-      kind: "unavailable",
+      kind: "permission",
       message:
-        "This gateway has no Kiro credentials. Its operator must add one to credentials.json.",
+        "Kiro has suspended the account of the credential sent with this request; its owner must contact Kiro's support.",
     };
   }
-  const states = Object.entries(empty.states).filter(([, count]) => count > 0);
-  const counts = states.map(([state, count]) => `${count} ${state}`).join(", ");
-  const only = states.length === 1 ? states[0]?.[0] : undefined;
-  const message = `No Kiro credential can serve right now (${counts}).`;
-  if (only === "exhausted") {
-    return { kind: "quota", message: `The Kiro quota is used up (${counts}).`, ...later };
+  if ("needs-login" in states) return credentialFailure({ type: "inline" });
+  if ("exhausted" in states) {
+    return { kind: "quota", message: "The Kiro quota of the credential sent is used up." };
   }
-  return { kind: only === "cooling" ? "rate-limited" : "unavailable", message, ...later };
+  return {
+    kind: "rate-limited",
+    message: "Kiro has limited the account of the credential sent for a while.",
+  };
 }
 
 /** Of two failures of one request, the one that gives the client more hope: waiting may help. */
@@ -84,4 +141,5 @@ const HOPE = {
   internal: 0,
   "context-overflow": 0,
   "thread-unsupported": 0,
+  "previous-response-not-found": 0,
 } satisfies Record<FailureKind, number>;

@@ -84,6 +84,8 @@ export function createOutput(options: OutputOptions): Output {
         out.push(event);
         break;
       case "redacted-reasoning":
+      case "web-search":
+      case "web-search-results":
         flush(out);
         if (!ended) out.push(event);
         break;

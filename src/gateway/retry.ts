@@ -1,5 +1,4 @@
-import type { Verdict } from "../credentials/rotation.ts";
-import type { RefreshFault } from "../credentials/refresh.ts";
+import type { Verdict } from "../credentials/state.ts";
 import type { KiroFault } from "../kiro/failure.ts";
 
 /** How often and how long a request may be tried. */
@@ -14,6 +13,8 @@ export type RetryPolicy = {
   suspiciousMs: number;
   /** How long an account rests after a rate limit that names no time. */
   throttledMs: number;
+  /** How long a request may take as a whole: the wait for a credential, all attempts and the reply. */
+  totalMs: number;
 };
 
 export const retryPolicy: RetryPolicy = {
@@ -24,6 +25,7 @@ export const retryPolicy: RetryPolicy = {
   patienceMs: 2_000,
   suspiciousMs: 30 * 60_000,
   throttledMs: 10_000,
+  totalMs: 720_000,
 };
 
 /** What is known of a request's attempts when one has failed. */
@@ -32,7 +34,7 @@ export type History = {
   attempts: number;
   /** Those of them with this credential. */
   withCredential: number;
-  /** This credential's token has been refreshed for this request. */
+  /** This credential's token has been refreshed for this request, or can't be refreshed at all. */
   refreshed: boolean;
   /** The request has been rendered anew once already. */
   rerendered: boolean;
@@ -53,6 +55,8 @@ export type Step =
 
 export type Decision = { verdict: Verdict; step: Step };
 
+type World = { now: number; random: number };
+
 /**
  * From a fault to the verdict on the credential and the next step. Pure: `random` is a number in [0, 1) for the
  * jitter, `now` is milliseconds since the epoch. Client errors, outages and capacity never count against a credential.
@@ -61,75 +65,79 @@ export function decide(
   fault: KiroFault,
   history: History,
   policy: RetryPolicy,
-  world: { now: number; random: number },
+  world: World,
 ): Decision {
-  const decision = unlimited(fault, history, policy, world);
-  const spent = history.attempts >= policy.perRequest;
-  return spent ? { verdict: decision.verdict, step: { type: "answer" } } : decision;
+  const isSpent = history.attempts >= policy.perRequest;
+  return {
+    // A token that can still be refreshed says nothing yet.
+    verdict:
+      fault.kind === "token-refused" && !history.refreshed
+        ? { type: "unchanged" }
+        : verdictOn(fault, policy, world.now),
+    step: isSpent ? { type: "answer" } : stepAfter(fault, history, policy, world.random),
+  };
 }
 
-function unlimited(
-  fault: KiroFault,
-  history: History,
-  policy: RetryPolicy,
-  world: { now: number; random: number },
-): Decision {
-  const again = history.withCredential < policy.perCredential;
-  const waitMs = backoff(history.attempts, policy, world.random);
+/** What a fault says about the credential, whenever it came. */
+export function verdictOn(fault: KiroFault, policy: RetryPolicy, now: number): Verdict {
   switch (fault.kind) {
     case "rejected":
-      return { verdict: { type: "unchanged" }, step: { type: "answer" } };
+    case "malformed":
+    case "reasoning-rejected":
+    case "conversation-rejected":
+    case "model-unavailable":
+    case "capacity":
+    case "unavailable":
+    case "empty-reply":
+      return { type: "unchanged" };
+    case "token-refused":
+    case "forbidden":
+      return { type: "refused" };
+    case "suspended":
+      return { type: "suspended" };
+    case "suspicious":
+      return { type: "suspicious", forMs: fault.retryAfterMs ?? policy.suspiciousMs };
+    case "quota":
+      return { type: "exhausted", until: nextMonth(now) };
+    case "daily-quota":
+      return { type: "cooling", forMs: fault.retryAfterMs ?? nextDay(now) - now };
+    case "throttled":
+      return { type: "cooling", forMs: fault.retryAfterMs ?? policy.throttledMs };
+    default:
+      return fault.kind satisfies never;
+  }
+}
+
+function stepAfter(fault: KiroFault, history: History, policy: RetryPolicy, random: number): Step {
+  const askedMs = fault.retryAfterMs ?? 0;
+  const again = history.withCredential < policy.perCredential && askedMs <= policy.patienceMs;
+  const waitMs = Math.max(backoff(history.attempts, policy, random), askedMs);
+  switch (fault.kind) {
+    case "rejected":
+      return { type: "answer" };
     case "malformed":
       return onceMore(history, "conservative");
     case "reasoning-rejected":
       return onceMore(history, "drop-reasoning");
     case "conversation-rejected":
       return onceMore(history, "new-conversation");
-    case "model-unavailable":
-      return { verdict: { type: "unchanged" }, step: next };
     case "token-refused":
-      return history.refreshed
-        ? { verdict: { type: "refused" }, step: next }
-        : { verdict: { type: "unchanged" }, step: { type: "refresh" } };
+      return history.refreshed ? next : { type: "refresh" };
+    case "model-unavailable":
     case "forbidden":
-      return { verdict: { type: "refused" }, step: next };
     case "suspended":
-      return { verdict: { type: "suspended" }, step: next };
     case "suspicious":
-      return {
-        verdict: { type: "cooling", forMs: fault.retryAfterMs ?? policy.suspiciousMs },
-        step: next,
-      };
     case "quota":
-      return { verdict: { type: "exhausted", until: nextMonth(world.now) }, step: next };
     case "daily-quota":
-      return {
-        verdict: { type: "cooling", forMs: fault.retryAfterMs ?? nextDay(world.now) - world.now },
-        step: next,
-      };
-    case "throttled": {
-      const askedMs = fault.retryAfterMs ?? 0;
-      const patient = again && askedMs <= policy.patienceMs;
-      return {
-        verdict: { type: "cooling", forMs: fault.retryAfterMs ?? policy.throttledMs },
-        step: patient ? { type: "next", orAgainMs: Math.max(waitMs, askedMs) } : next,
-      };
-    }
+      return next;
+    case "throttled":
+      return again ? { type: "next", orAgainMs: waitMs } : next;
     case "capacity":
-      return {
-        verdict: { type: "unchanged" },
-        step: again ? { type: "again", waitMs } : { type: "answer" },
-      };
+      return again ? { type: "again", waitMs } : { type: "answer" };
     case "empty-reply":
-      return {
-        verdict: { type: "unchanged" },
-        step: history.emptyReplies > 0 ? { type: "answer" } : { type: "next", orAgainMs: 0 },
-      };
+      return history.emptyReplies > 0 ? { type: "answer" } : { type: "next", orAgainMs: 0 };
     case "unavailable":
-      return {
-        verdict: { type: "unchanged" },
-        step: again ? { type: "again", waitMs } : next,
-      };
+      return again ? { type: "again", waitMs } : next;
     default:
       return fault.kind satisfies never;
   }
@@ -140,11 +148,8 @@ const next: Step = { type: "next" };
 function onceMore(
   history: History,
   how: "drop-reasoning" | "new-conversation" | "conservative",
-): Decision {
-  return {
-    verdict: { type: "unchanged" },
-    step: history.rerendered ? { type: "answer" } : { type: "rerender", how },
-  };
+): Step {
+  return history.rerendered ? { type: "answer" } : { type: "rerender", how };
 }
 
 /** 200 ms, 400 ms … up to the limit, plus up to a quarter so that waiting requests do not march in step. */
@@ -162,12 +167,4 @@ function nextMonth(now: number): number {
 function nextDay(now: number): number {
   const date = new Date(now);
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate() + 1);
-}
-
-/** No token could be had, so nothing was sent: on to the next credential. */
-export function decideWithoutToken(fault: RefreshFault): Decision {
-  return {
-    verdict: { type: fault.kind === "needs-login" ? "needs-login" : "unchanged" },
-    step: next,
-  };
 }

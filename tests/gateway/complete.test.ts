@@ -1,16 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import type { Conversation } from "../../src/conversation/conversation.ts";
 import type { ReplyEvent } from "../../src/conversation/reply.ts";
-import type { Lease, Pool } from "../../src/credentials/pool.ts";
+import type { CredentialSource, Lease, Pool, Want } from "../../src/credentials/pool.ts";
 import { parseCredential } from "../../src/credentials/credential.ts";
 import type { RefreshFault } from "../../src/credentials/refresh.ts";
-import type { Verdict } from "../../src/credentials/rotation.ts";
+import type { Verdict } from "../../src/credentials/state.ts";
 import { createGateway } from "../../src/gateway/complete.ts";
 import { retryPolicy } from "../../src/gateway/retry.ts";
 import type { Attempt, Batch } from "../../src/kiro/client.ts";
 import type { KiroFault, KiroFaultKind } from "../../src/kiro/failure.ts";
 import { defaultProfile } from "../../src/kiro/profile.ts";
 import { fail, ok } from "../../src/result.ts";
+import type { Runtime } from "../../src/runtime.ts";
 import { Secret } from "../../src/secret.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createTestRuntime } from "../support/runtime.ts";
@@ -40,7 +41,18 @@ type Scripted = KiroFault | Batch[];
 /** A gateway whose credentials and upstream play by a script. */
 function world(
   script: Scripted[],
-  options: { credentials?: string[]; tokens?: RefreshFault } = {},
+  options: {
+    credentials?: string[];
+    tokens?: RefreshFault;
+    /** Records: API keys unless told. */
+    record?: (id: string) => object;
+    source?: CredentialSource;
+    totalMs?: number;
+    /** What `acquire` waits for. */
+    queue?: Promise<void>;
+    /** Called ahead of every call of the upstream. */
+    before?: (attempt: Attempt, runtime: Runtime) => void | Promise<void>;
+  } = {},
 ) {
   const { runtime, advance, pending } = createTestRuntime();
   const attempts: Attempt[] = [];
@@ -48,17 +60,28 @@ function world(
   const refusedTokens: (string | undefined)[] = [];
   const closed: number[] = [];
   const lines: string[] = [];
+  const wants: Want[] = [];
+  const withdrawn = new Set<string>();
+  const held: string[] = [];
   const ids = options.credentials ?? ["a"];
+  const record = options.record ?? ((id) => ({ kiroApiKey: `ksk_${id}` }));
 
-  const pool: Pool = {
-    acquire(_source, { tried }) {
-      const id = ids.find((one) => !tried.has(one));
+  const pool: Pick<Pool, "acquire"> = {
+    async acquire(_source, want, signal) {
+      // The set goes on growing.
+      wants.push({ ...want, tried: new Set(want.tried) });
+      if (options.queue !== undefined) {
+        const left = Promise.withResolvers<never>();
+        signal.addEventListener("abort", () => left.reject(signal.reason), { once: true });
+        await Promise.race([options.queue, left.promise]);
+      }
+      const id = ids.find((one) => !want.tried.has(one));
       if (id === undefined) {
         const reason = ids.length === 0 ? "no-credentials" : "all-tried";
         return fail({ reason, states: { ready: ids.length } });
       }
       const parsed = parseCredential(
-        { id, kiroApiKey: `ksk_${id}` },
+        { id, ...record(id) },
         {
           defaultRegion: "us-east-1",
           regions: ["us-east-1"],
@@ -66,22 +89,25 @@ function world(
         },
       );
       if (!parsed.ok) throw new Error(parsed.failure.message);
+      held.push(id);
       const lease: Lease = {
         credential: parsed.value,
+        usable: () => !withdrawn.has(id),
         settle: (verdict: Verdict) => void verdicts.push(`${id}: ${verdict.type}`),
+        release() {
+          const at = held.indexOf(id);
+          if (at !== -1) held.splice(at, 1);
+        },
       };
       return ok(lease);
     },
-    current: () => undefined,
-    replace: () => undefined,
-    states: () => ({}),
   };
 
   const gateway = createGateway({
     pool,
     runtime,
-    profile: defaultProfile,
-    policy: retryPolicy,
+    profile: () => defaultProfile,
+    policy: { ...retryPolicy, totalMs: options.totalMs ?? retryPolicy.totalMs },
     countText: (content) => content.length,
     tokens: {
       async access(credential, { refused } = {}) {
@@ -94,6 +120,7 @@ function world(
     client: {
       async send(attempt) {
         attempts.push(attempt);
+        await options.before?.(attempt, runtime);
         const next = script[attempts.length - 1];
         if (next === undefined) throw new Error("the script is over");
         if (!Array.isArray(next)) return fail(next);
@@ -126,10 +153,14 @@ function world(
     advance,
     pending,
     client,
+    wants,
+    withdrawn,
+    /** The ids of leases that are out. */
+    held,
     complete: async (over: Partial<Conversation> = {}) =>
       await gateway.complete({
         conversation: { ...conversation, ...over },
-        source: { type: "pool" },
+        source: options.source ?? { type: "pool" },
         caller: "test",
         promptTokens: 10,
         signal: client.signal,
@@ -149,12 +180,16 @@ function idOf(body: string | undefined): unknown {
   return JSON.parse(body ?? "{}").conversationState.conversationId;
 }
 
+function socialRecord(id: string) {
+  return { refreshToken: `${id}-refresh` };
+}
+
 describe("complete", () => {
   test("a reply begins with its first visible event and ends with usage and stop", async () => {
     const { complete, verdicts, closed } = world([good]);
     const reply = await complete();
-    expect(verdicts).toEqual(["a: served"]);
     expect((await events(reply)).map(({ type }) => type)).toEqual(["text", "usage", "stop"]);
+    expect(verdicts).toEqual(["a: served"]);
     expect(closed).toEqual([1]);
   });
 
@@ -202,10 +237,19 @@ describe("complete", () => {
   test("a refused token is refreshed once, then the credential is left", async () => {
     const { complete, refusedTokens, verdicts } = world(
       [fault("token-refused"), fault("token-refused"), good],
-      { credentials: ["a", "b"] },
+      { credentials: ["a", "b"], record: socialRecord },
     );
-    expect((await complete()).ok).toBe(true);
+    await events(await complete());
     expect(refusedTokens).toEqual([undefined, "a-1", undefined]);
+    expect(verdicts).toEqual(["a: refused", "b: served"]);
+  });
+
+  test("a refused key that can't be refreshed counts against the credential at once", async () => {
+    const { complete, refusedTokens, verdicts } = world([fault("token-refused"), good], {
+      credentials: ["a", "b"],
+    });
+    await events(await complete());
+    expect(refusedTokens).toEqual([undefined, undefined]);
     expect(verdicts).toEqual(["a: refused", "b: served"]);
   });
 
@@ -214,9 +258,10 @@ describe("complete", () => {
       credentials: ["a", "b"],
       tokens: { kind: "needs-login", message: "x" },
     });
-    expect((await complete()).ok).toBe(true);
+    await events(await complete());
     expect(attempts).toHaveLength(1);
-    expect(verdicts).toEqual(["a: needs-login", "b: served"]);
+    // That it needs one, the pool has heard from whoever tried to renew its token.
+    expect(verdicts).toEqual(["a: unchanged", "b: served"]);
   });
 
   test("the only credential needing a log-in is the operator's matter, not the caller's key", async () => {
@@ -253,7 +298,7 @@ describe("complete", () => {
     const { complete, attempts, advance, verdicts } = world([fault("throttled"), good]);
     const reply = complete();
     await advance(1_000);
-    expect((await reply).ok).toBe(true);
+    await events(await reply);
     expect(attempts).toHaveLength(2);
     expect(verdicts).toEqual(["a: served"]);
   });
@@ -326,7 +371,7 @@ describe("complete", () => {
   });
 
   test("a client that leaves during a pause ends the request without a verdict", async () => {
-    const { complete, client, attempts, verdicts, advance, pending } = world([
+    const { complete, client, attempts, verdicts, held, advance, pending } = world([
       fault("unavailable"),
     ]);
     const reply = complete();
@@ -334,7 +379,8 @@ describe("complete", () => {
     client.abort();
     expect((await reply).ok).toBe(false);
     expect(attempts).toHaveLength(1);
-    expect(verdicts).toEqual(["a: unchanged"]);
+    expect(verdicts).toEqual([]);
+    expect(held).toEqual([]);
     expect(pending()).toBe(0);
   });
 
@@ -370,5 +416,172 @@ describe("complete", () => {
     const line = JSON.parse(lines[0] ?? "{}");
     expect(line).toMatchObject({ event: "attempt-failed", credential: "a", fault: "quota" });
     expect(lines.join("")).not.toContain("ksk_");
+  });
+});
+
+describe("a lease", () => {
+  test("is out for as long as the reply runs", async () => {
+    const { complete, held } = world([[{ events: [text] }, ...good]]);
+    const reply = await complete();
+    if (!reply.ok) throw new Error("failed");
+    await reply.value.events.next();
+    expect(held).toEqual(["a"]);
+    await reply.value.events.return();
+    expect(held).toEqual([]);
+  });
+
+  test("of a reply that nobody ever begins to read comes back with it", async () => {
+    const { complete, held, verdicts } = world([good]);
+    const reply = await complete();
+    expect(held).toEqual(["a"]);
+    if (reply.ok) await reply.value.events.return();
+    expect(held).toEqual([]);
+    expect(verdicts).toEqual(["a: served"]);
+  });
+
+  const kinds: KiroFaultKind[] = [
+    "rejected",
+    "malformed",
+    "reasoning-rejected",
+    "conversation-rejected",
+    "model-unavailable",
+    "token-refused",
+    "forbidden",
+    "suspended",
+    "suspicious",
+    "quota",
+    "daily-quota",
+    "throttled",
+    "capacity",
+    "unavailable",
+    "empty-reply",
+  ];
+  test.each(kinds)("comes back on every way out after %s", async (kind) => {
+    const script = Array.from({ length: 12 }, () => fault(kind));
+    for (const record of [socialRecord, undefined]) {
+      const { complete, held, advance, pending } = world(script, {
+        credentials: ["a", "b"],
+        ...(record && { record }),
+      });
+      const reply = complete();
+      await advance(60_000);
+      expect((await reply).ok).toBe(false);
+      expect(held).toEqual([]);
+      expect(pending()).toBe(0);
+    }
+  });
+
+  test("comes back when something of ours breaks", async () => {
+    const { complete, held, pending } = world([good], {
+      before() {
+        throw new Error("a bug");
+      },
+    });
+    expect(await complete().catch(String)).toContain("a bug");
+    expect(held).toEqual([]);
+    expect(pending()).toBe(0);
+  });
+
+  test("is given back before another is waited for, and kept while none is needed", async () => {
+    const { complete, held, wants } = world([fault("quota"), fault("throttled"), good], {
+      credentials: ["a", "b", "c"],
+      before: ({ number }) => expect(held).toEqual([["", "a", "b", "c"][number] ?? ""]),
+    });
+    await events(await complete());
+    expect(wants.map(({ mayWait }) => mayWait)).toEqual([true, true, false]);
+  });
+
+  test("that another request has lost meanwhile is used no more, not even for a retry", async () => {
+    const { complete, withdrawn, attempts, verdicts, advance } = world(
+      [fault("unavailable"), good],
+      { credentials: ["a", "b"], before: () => void withdrawn.add("a") },
+    );
+    const reply = complete();
+    await advance(5_000);
+    await events(await reply);
+    expect(attempts).toHaveLength(2);
+    expect(verdicts).toEqual(["a: unchanged", "b: served"]);
+  });
+
+  test("has the verdict of a fault also where nobody waits for the answer any more", async () => {
+    const { complete, client, verdicts, held } = world([fault("suspended")], {
+      before: () => client.abort(new Error("left")),
+    });
+    expect((await complete()).ok).toBe(false);
+    expect(verdicts).toEqual(["a: suspended"]);
+    expect(held).toEqual([]);
+  });
+
+  test("has the verdict of a fault that comes after the commit point", async () => {
+    const { complete, verdicts } = world([
+      [{ events: [text] }, { events: [], fault: fault("suspended") }],
+    ]);
+    expect((await events(await complete())).at(-1)).toMatchObject({ type: "failed" });
+    expect(verdicts[0]).toBe("a: suspended");
+  });
+});
+
+describe("the request's time", () => {
+  test("holds for the wait for a credential", async () => {
+    const queue = Promise.withResolvers<void>().promise;
+    const { complete, advance, pending } = world([good], { queue, totalMs: 5_000 });
+    const reply = complete();
+    await advance(5_000);
+    expect(await reply).toMatchObject({ ok: false, failure: { kind: "timeout" } });
+    expect(pending()).toBe(0);
+  });
+
+  test("bounds each attempt by what is left, and no pause is begun that would outlast it", async () => {
+    const { complete, attempts, advance } = world(
+      Array.from({ length: 9 }, () => fault("unavailable")),
+      { totalMs: 1_000, before: async (_, runtime) => await runtime.sleep(300) },
+    );
+    const reply = complete();
+    await advance(10_000);
+    expect(await reply).toEqual({
+      ok: false,
+      failure: { kind: "upstream", message: "unavailable" },
+    });
+    expect(attempts.map(({ totalMs }) => Math.round((totalMs ?? 0) / 100))).toEqual([10, 5]);
+  });
+
+  test("does not end a reply that has begun", async () => {
+    const { complete, advance, pending } = world([good], { totalMs: 1_000 });
+    const reply = await complete();
+    expect(pending()).toBe(0);
+    await advance(2_000);
+    expect((await events(reply)).at(-1)).toMatchObject({ type: "stop" });
+  });
+
+  test("a client that leaves the queue is gone at once", async () => {
+    const queue = Promise.withResolvers<void>().promise;
+    const { complete, client, pending } = world([good], { queue });
+    const reply = complete();
+    client.abort(new Error("left"));
+    expect((await reply).ok).toBe(false);
+    expect(pending()).toBe(0);
+  });
+});
+
+const turns = (first: string): Conversation["turns"] => [
+  { role: "user", parts: [{ type: "text", text: first }] },
+];
+
+describe("what a credential is chosen by", () => {
+  test("is the model and the conversation, which a sub-agent of the same session is not", async () => {
+    const { complete, wants } = world([good, good, good, good]);
+    const later: Conversation["turns"] = [
+      ...turns("main"),
+      { role: "assistant", parts: [{ type: "text", text: "Hi" }] },
+      ...turns("more"),
+    ];
+    await complete({ sessionId: "s", turns: turns("main") });
+    await complete({ sessionId: "s", turns: later });
+    await complete({ sessionId: "s", turns: turns("sub-agent") });
+    await complete({ sessionId: "t", turns: turns("main") });
+    const [main, next, agent, other] = wants.map(({ conversation: key }) => key);
+    expect(next).toBe(main ?? "");
+    expect(new Set([main, agent, other]).size).toBe(3);
+    expect(wants[0]?.model).toBe("claude-sonnet-4.5");
   });
 });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { decide, decideWithoutToken, type History, retryPolicy } from "../../src/gateway/retry.ts";
+import * as fc from "fast-check";
+import { type AccountState, READY, settle } from "../../src/credentials/state.ts";
+import { decide, type History, retryPolicy, verdictOn } from "../../src/gateway/retry.ts";
 import type { KiroFault, KiroFaultKind } from "../../src/kiro/failure.ts";
 
 const fresh: History = {
@@ -47,7 +49,7 @@ describe("decide", () => {
     { kind: "token-refused", verdict: "unchanged", step: { type: "refresh" } },
     { kind: "forbidden", verdict: "refused", step: { type: "next" } },
     { kind: "suspended", verdict: "suspended", step: { type: "next" } },
-    { kind: "suspicious", verdict: "cooling", step: { type: "next" } },
+    { kind: "suspicious", verdict: "suspicious", step: { type: "next" } },
     { kind: "quota", verdict: "exhausted", step: { type: "next" } },
     { kind: "daily-quota", verdict: "cooling", step: { type: "next" } },
     { kind: "throttled", verdict: "cooling", step: { type: "next", orAgainMs: 200 } },
@@ -91,6 +93,13 @@ describe("decide", () => {
     expect(long.verdict).toEqual({ type: "cooling", forMs: 60_000 });
   });
 
+  test("a Retry-After of an outage is honoured, or is a reason to go elsewhere", () => {
+    expect(decided("unavailable", {}, 1_500).step).toEqual({ type: "again", waitMs: 1_500 });
+    expect(decided("unavailable", {}, 60_000).step).toEqual({ type: "next" });
+    expect(decided("capacity", {}, 1_500).step).toEqual({ type: "again", waitMs: 1_500 });
+    expect(decided("capacity", {}, 60_000).step).toEqual({ type: "answer" });
+  });
+
   test("an empty reply is tried once more and then answered", () => {
     expect(decided("empty-reply", { emptyReplies: 1 }).step).toEqual({ type: "answer" });
   });
@@ -102,7 +111,7 @@ describe("decide", () => {
   });
 
   test("suspicious activity rests the credential for half an hour", () => {
-    expect(decided("suspicious").verdict).toEqual({ type: "cooling", forMs: 1_800_000 });
+    expect(decided("suspicious").verdict).toEqual({ type: "suspicious", forMs: 1_800_000 });
   });
 
   test("the ninth attempt of a request is the last, whatever the fault", () => {
@@ -119,9 +128,42 @@ describe("decide", () => {
   });
 });
 
-test("a credential without a token is left for the next one", () => {
-  const dead = decideWithoutToken({ kind: "needs-login", message: "x" });
-  expect(dead).toEqual({ verdict: { type: "needs-login" }, step: { type: "next" } });
-  const slow = decideWithoutToken({ kind: "transient", message: "x" });
-  expect(slow.verdict).toEqual({ type: "unchanged" });
+test("ten thousand failures of clients, of capacity and of the network change no credential's state", () => {
+  const kinds = [
+    "rejected",
+    "malformed",
+    "reasoning-rejected",
+    "conversation-rejected",
+    "model-unavailable",
+    "capacity",
+    "unavailable",
+    "empty-reply",
+  ] as const;
+  const one = fc.record({
+    kind: fc.constantFrom<KiroFaultKind>(...kinds),
+    retryAfterMs: fc.option(fc.nat(99_000), { nil: undefined }),
+    attempts: fc.integer({ min: 1, max: 12 }),
+    withCredential: fc.integer({ min: 1, max: 4 }),
+    refreshed: fc.boolean(),
+    rerendered: fc.boolean(),
+    emptyReplies: fc.nat(3),
+  });
+  const starts: AccountState[] = [READY, { type: "ready", refusals: 2 }];
+  for (const start of starts) {
+    let state = start;
+    fc.assert(
+      fc.property(one, ({ kind, retryAfterMs, ...history }) => {
+        const { verdict } = decide(fault(kind, retryAfterMs), history, retryPolicy, world);
+        state = settle(state, verdict, NOW);
+        expect(state).toEqual(start);
+      }),
+      { numRuns: 10_000 },
+    );
+  }
+});
+
+test("whatever comes after the commit point has the verdict that it would have had before", () => {
+  expect(verdictOn(fault("suspended"), retryPolicy, NOW)).toEqual({ type: "suspended" });
+  expect(verdictOn(fault("token-refused"), retryPolicy, NOW)).toEqual({ type: "refused" });
+  expect(verdictOn(fault("unavailable"), retryPolicy, NOW)).toEqual({ type: "unchanged" });
 });

@@ -1,0 +1,31 @@
+import type { Runtime } from "../runtime.ts";
+
+/** The time that a request has, together with the client's patience. */
+export type Deadline = {
+  /** Aborts when the time is up or the client leaves. */
+  signal: AbortSignal;
+  leftMs(): number;
+  /** Ends the watch. Without it the timer would run on. */
+  close(): void;
+};
+
+export function startDeadline(
+  runtime: Pick<Runtime, "timer" | "monotonic">,
+  ms: number,
+  client: AbortSignal,
+): Deadline {
+  const end = runtime.monotonic() + ms;
+  const abort = new AbortController();
+  const leave = (): void => abort.abort(client.reason);
+  const timer = runtime.timer(ms, () => abort.abort());
+  if (client.aborted) leave();
+  else client.addEventListener("abort", leave, { once: true });
+  return {
+    signal: abort.signal,
+    leftMs: () => Math.max(0, end - runtime.monotonic()),
+    close() {
+      timer.cancel();
+      client.removeEventListener("abort", leave);
+    },
+  };
+}

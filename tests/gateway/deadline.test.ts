@@ -1,0 +1,35 @@
+import { describe, expect, test } from "bun:test";
+import { startDeadline } from "../../src/gateway/deadline.ts";
+import { createTestRuntime } from "../support/runtime.ts";
+
+describe("a deadline", () => {
+  test("ends when the time is up", async () => {
+    const { runtime, advance } = createTestRuntime();
+    const deadline = startDeadline(runtime, 100, new AbortController().signal);
+    await advance(99);
+    expect([deadline.signal.aborted, deadline.leftMs()]).toEqual([false, 1]);
+    await advance(51);
+    expect([deadline.signal.aborted, deadline.leftMs()]).toEqual([true, 0]);
+  });
+
+  test("ends when the client leaves, for the client's reason, also one who has left already", () => {
+    const { runtime } = createTestRuntime();
+    const client = new AbortController();
+    const { signal } = startDeadline(runtime, 100, client.signal);
+    const reason = new Error("left");
+    client.abort(reason);
+    expect(signal.reason).toBe(reason);
+    expect(startDeadline(runtime, 100, client.signal).signal.reason).toBe(reason);
+  });
+
+  test("leaves nothing behind when it is closed", async () => {
+    const { runtime, pending, advance } = createTestRuntime();
+    const client = new AbortController();
+    const deadline = startDeadline(runtime, 100, client.signal);
+    deadline.close();
+    expect(pending()).toBe(0);
+    client.abort();
+    await advance(200);
+    expect(deadline.signal.aborted).toBe(false);
+  });
+});
