@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseProxyUrl, PROXY_EXPECTED } from "../proxy.ts";
 import { Secret } from "../secret.ts";
 
 /** What a key's value is, for people and for what may come from the environment (the first three). */
@@ -17,6 +18,7 @@ type KeyNote = {
 const notes = z.registry<KeyNote>();
 
 const MAX_MS = 86_400_000;
+const MAX_COUNT = 100_000;
 
 function text(pattern: RegExp): z.ZodString {
   return z.string().regex(pattern);
@@ -28,6 +30,14 @@ function secret(): z.ZodType<Secret, string> {
     .trim()
     .regex(/^(?!act-|creds-)[\x21-\x7e]+$/)
     .transform((value) => new Secret(value));
+}
+
+function proxy(): z.ZodType<Secret, string> {
+  return z.string().transform((written, context) => {
+    const proxyUrl = parseProxyUrl(written);
+    if (proxyUrl === undefined) context.issues.push({ code: "custom", input: written });
+    return proxyUrl ?? z.NEVER;
+  });
 }
 
 function baseUrl(): z.ZodType<string, string> {
@@ -60,6 +70,19 @@ function wait(fallback: number, description: string, atLeast = 1) {
     });
 }
 
+function count(fallback: number, description: string) {
+  return z
+    .int()
+    .min(0)
+    .max(MAX_COUNT)
+    .default(fallback)
+    .register(notes, {
+      type: "number",
+      expected: `a whole number from 0 to ${MAX_COUNT}`,
+      description,
+    });
+}
+
 const SECRET_EXPECTED =
   "a text of printable ASCII without spaces that does not begin with act- or creds-";
 const URL_EXPECTED =
@@ -86,6 +109,7 @@ function upstreamUrl(description: string, otherwise: string) {
 const upstream = z.object({
   apiUrl: upstreamUrl("Base URL of the chat, MCP and quota calls.", "Kiro's own"),
   authUrl: upstreamUrl("Base URL that renews tokens of social log-ins.", "Kiro's own"),
+  portalUrl: upstreamUrl("Base URL of the page where social log-ins happen.", "Kiro's own"),
   oidcUrl: upstreamUrl(
     "Base URL that renews tokens of Builder ID and IAM Identity Center log-ins.",
     "AWS's own",
@@ -96,7 +120,10 @@ const limits = z.object({
   headersTimeoutMs: wait(60_000, "How long the service may take to answer with a status."),
   firstEventTimeoutMs: wait(120_000, "How long it may then take to send its first event."),
   idleTimeoutMs: wait(300_000, "How long it may fall silent in the middle of an answer."),
-  totalTimeoutMs: wait(720_000, "How long one call of the service may take as a whole."),
+  totalTimeoutMs: wait(
+    720_000,
+    "How long a request may take as a whole, waits and retries included.",
+  ),
 });
 
 const topLevel = {
@@ -139,6 +166,13 @@ const topLevel = {
   kiroVersion: version("Version of Kiro that the service is told."),
   systemVersion: version("Operating system that the service is told, such as `darwin#24.6.0`."),
   nodeVersion: version("Version of Node that the service is told."),
+  proxyUrl: proxy().exactOptional().register(notes, {
+    type: "text",
+    expected: PROXY_EXPECTED,
+    description: "Proxy for all calls of credentials that name no `proxyUrl` of their own.",
+    otherwise: "the environment's",
+    secret: true,
+  }),
   userCredentialsPath: z.string().min(1).exactOptional().register(notes, {
     type: "text",
     expected: "a path",
@@ -186,6 +220,23 @@ const topLevel = {
       description: "Size of the largest request.",
     }),
   shutdownGraceMs: wait(30_000, "How long running answers may take to finish at a shutdown.", 0),
+  rotation: z.enum(["priority", "balanced"]).default("priority").register(notes, {
+    type: "text",
+    expected: '"priority" or "balanced"',
+    description:
+      "Whether credentials are spent one after the other by their `priority`, or evenly.",
+  }),
+  maxConcurrentPerCredential: count(
+    0,
+    "Requests that one credential serves at a time, others wait; 0 for any number.",
+  ),
+  queueLength: count(256, "Requests that may wait for a credential; more are refused."),
+  queueTimeoutMs: wait(60_000, "How long a request may wait for a credential."),
+  remoteImages: z.boolean().default(false).register(notes, {
+    type: "yes/no",
+    expected: "true or false",
+    description: "Whether images that clients give by URL are fetched, from public addresses only.",
+  }),
   modelAliases: z.record(z.string().min(1), z.string().min(1)).default({}).register(notes, {
     type: "object",
     expected: 'an object from name to model, such as {"fast": "claude-haiku-4-5-20251001"}',

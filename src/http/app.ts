@@ -4,14 +4,20 @@ import { claimOf } from "../auth/claim.ts";
 import type { Failure } from "../conversation/failure.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { messages, parseCountTokens } from "../wire/anthropic/messages.ts";
+import { chat } from "../wire/chat/chat-completions.ts";
+import { errorObject } from "../wire/openai-errors.ts";
+import { responses } from "../wire/responses/responses.ts";
 import type { WireError } from "../wire/wire.ts";
+import { type AdminDeps, adminRoutes } from "./admin.ts";
 import { readJson } from "./body.ts";
 import { type CompletionDeps, completions } from "./completions.ts";
 import type { HttpEnv } from "./env.ts";
 import { modelList, modelObject, type ModelEntry } from "./models.ts";
 import { canonicalPath } from "./paths.ts";
+import { parseWithImages } from "./remote-images.ts";
 
 export type AppDeps = CompletionDeps & {
+  admin?: AdminDeps;
   /** The models to list, newest first, and the one an id or alias means. */
   models: { list(): ModelEntry[]; find(id: string): ModelEntry | undefined };
   /** Origins whose pages may call; `*` for all. */
@@ -19,6 +25,9 @@ export type AppDeps = CompletionDeps & {
   /** No key protects the gateway, so only programs of this machine may call, not any page open in its browser. */
   keyless: boolean;
 };
+
+/** What clients and monitors ask for all the time. */
+const PROBES = new Set(["/", "/api/hello", "/healthz"]);
 
 /** The HTTP surface. A request goes in, a `Response` comes out; no socket is needed to try it. */
 export function createApp(deps: AppDeps): Hono<HttpEnv> {
@@ -28,7 +37,19 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   app.use(async (c, next) => {
     const id = `req_${runtime.randomUUID().replaceAll("-", "")}`;
     c.set("requestId", id);
+    const startedAt = runtime.monotonic();
     await next();
+    if (c.get("logged") !== true) {
+      const write = PROBES.has(c.req.path) || c.req.method === "OPTIONS" ? log.debug : log.info;
+      write("request", {
+        request: id,
+        method: c.req.method,
+        // A path that is no route of ours is only somebody's text.
+        path: c.res.status === 404 ? undefined : c.req.path.slice(0, 200),
+        status: c.res.status,
+        durationMs: Math.round(runtime.monotonic() - startedAt),
+      });
+    }
     c.res.headers.set("request-id", id);
     c.res.headers.set("x-request-id", id);
   });
@@ -53,6 +74,8 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   app.on(["GET", "HEAD"], ["/", "/api/hello"], (c) => c.text("kiro-proxy\n"));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
+  if (deps.admin !== undefined) app.route("/api/admin", adminRoutes(deps.admin));
+
   app.post("/v1/messages", completions(messages, deps));
   app.post("/v1/messages/count_tokens", async (c) => {
     const counted = await countTokens(c.req.raw, deps);
@@ -61,19 +84,24 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
       : errorResponse(messages.failure(counted.failure, c.get("requestId")));
   });
 
+  app.post("/v1/chat/completions", completions(chat, deps));
+  app.post("/v1/responses", completions(responses, deps));
+
   app.get("/v1/models", (c) => {
     const caller = deps.authenticate(claimOf(c.req.raw.headers));
-    if (!caller.ok) return errorResponse(sharedError(caller.failure, c.get("requestId")));
+    if (!caller.ok)
+      return errorResponse(callersError(c.req.raw, caller.failure, c.get("requestId")));
     return Response.json(modelList(deps.models.list()));
   });
   app.get("/v1/models/:id{.+}", (c) => {
     const caller = deps.authenticate(claimOf(c.req.raw.headers));
-    if (!caller.ok) return errorResponse(sharedError(caller.failure, c.get("requestId")));
+    if (!caller.ok)
+      return errorResponse(callersError(c.req.raw, caller.failure, c.get("requestId")));
     const id = c.req.param("id");
     const found = deps.models.find(id);
     if (found !== undefined) return Response.json(modelObject(found));
     const failure: Failure = { kind: "model-not-found", message: `model: ${id.slice(0, 200)}` };
-    return errorResponse(sharedError(failure, c.get("requestId")));
+    return errorResponse(callersError(c.req.raw, failure, c.get("requestId")));
   });
 
   app.notFound((c) => {
@@ -88,10 +116,10 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   return app;
 }
 
-/** An origin on this machine, such as a desktop program's window. */
+/** A page or a desktop program's window on this machine. `null`, which any page can become in a frame, is not one. */
 function isLocal(origin: string): boolean {
   const host = URL.parse(origin)?.hostname ?? "";
-  return host === "" || /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);
+  return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);
 }
 
 async function countTokens(request: Request, deps: AppDeps): Promise<Result<number, Failure>> {
@@ -99,9 +127,19 @@ async function countTokens(request: Request, deps: AppDeps): Promise<Result<numb
   if (!caller.ok) return caller;
   const body = await readJson(request, deps.maxBodyBytes);
   if (!body.ok) return body;
-  const conversation = parseCountTokens(body.value, request.headers);
+  const conversation = await parseWithImages(
+    (images) => parseCountTokens(body.value, request.headers, images),
+    deps.remoteImages,
+    request.signal,
+  );
   if (!conversation.ok) return fail(conversation.failure);
   return ok(await deps.counter.exact(conversation.value));
+}
+
+/** An error in the envelope of who is calling: all of Anthropic's clients name an API version, OpenAI's have none. */
+function callersError({ headers }: Request, failure: Failure, requestId: string): WireError {
+  const wire = headers.has("anthropic-version") ? messages : chat;
+  return wire.failure(failure, requestId);
 }
 
 /**
@@ -117,14 +155,9 @@ function withOpenAiFields(body: unknown, failure: Failure): unknown {
   if (typeof body !== "object" || body === null || !("error" in body)) return body;
   const { error } = body;
   if (typeof error !== "object" || error === null) return body;
-  return { ...body, error: { ...error, param: null, code: OPENAI_CODES[failure.kind] ?? null } };
+  const { param, code } = errorObject(failure, "messages");
+  return { ...body, error: { ...error, param, code } };
 }
-
-const OPENAI_CODES: Partial<Record<Failure["kind"], string>> = {
-  authentication: "invalid_api_key",
-  "not-found": "unknown_url",
-  "model-not-found": "model_not_found",
-};
 
 function errorResponse(error: WireError): Response {
   return Response.json(error.body, { status: error.status, headers: error.headers });

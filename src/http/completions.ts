@@ -13,6 +13,7 @@ import type { Encoder, Wire } from "../wire/wire.ts";
 import { readJson } from "./body.ts";
 import type { HttpEnv } from "./env.ts";
 import { eventStream } from "./event-stream.ts";
+import { parseWithImages, type RemoteImages } from "./remote-images.ts";
 
 export type CompletionDeps = {
   gateway: Gateway;
@@ -24,6 +25,8 @@ export type CompletionDeps = {
   /** How long a streamed answer may hold its head back for a real status. */
   headWithinMs: number;
   heartbeatMs: number;
+  /** Without it, requests with images to be fetched are refused. */
+  remoteImages?: RemoteImages;
 };
 
 /** What the log line of one request is made of. */
@@ -78,7 +81,11 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
     account.caller = caller.value.name;
     const body = await readJson(request, deps.maxBodyBytes);
     if (!body.ok) return refuse(body.failure);
-    const parsed = wire.parse(body.value, request.headers);
+    const parsed = await parseWithImages(
+      (images) => wire.parse(body.value, request.headers, images),
+      deps.remoteImages,
+      request.signal,
+    );
     if (!parsed.ok) return refuse(parsed.failure);
     const { conversation, stream } = parsed.value;
     account.model = conversation.model;

@@ -44,7 +44,7 @@ export function eventStream<Event>(deps: {
     };
     const beat = (): void => {
       // A client that does not read gets no more heartbeats either.
-      if (draining === undefined && !signal.aborted) write(wire.heartbeat);
+      if (draining === undefined && !signal.aborted) write(encoder.heartbeat());
       heartbeat = runtime.timer(deps.heartbeatMs, beat);
     };
     let heartbeat = runtime.timer(deps.late ? 0 : deps.heartbeatMs, beat);
@@ -79,6 +79,8 @@ export function eventStream<Event>(deps: {
         const end = await send(events);
         if (end !== undefined) return signal.aborted ? { outcome: "cancelled" } : end;
       }
+      // A departed client's reply is returned from outside, also while this waits for it to drain.
+      if (signal.aborted) return { outcome: "cancelled" };
       throw new Error("a reply ended without a terminal event");
     } finally {
       heartbeat.cancel();

@@ -15,11 +15,16 @@ export function modelObject(model: ModelEntry) {
     type: "model",
     created: Math.floor(Date.parse(model.createdAt) / 1000),
     created_at: model.createdAt,
-    owned_by: "anthropic",
+    owned_by: ownerOf(model.id),
     display_name: model.displayName,
     max_input_tokens: model.window,
     max_tokens: model.maxOutput,
   };
+}
+
+function ownerOf(id: string): string {
+  if (id.startsWith("claude")) return "anthropic";
+  return id.startsWith("gpt") ? "openai" : "kiro";
 }
 
 /** All models at once: `has_more` is false, so no client asks for a second page. */

@@ -12,7 +12,12 @@ describe("configSchema", () => {
       corsOrigins: ["*"],
       logLevel: "info",
       maxBodyBytes: 33_554_432,
+      rotation: "priority",
+      maxConcurrentPerCredential: 0,
+      queueLength: 256,
+      queueTimeoutMs: 60_000,
       shutdownGraceMs: 30_000,
+      remoteImages: false,
       modelAliases: {},
       upstream: {},
       limits: {
@@ -28,6 +33,12 @@ describe("configSchema", () => {
     const { apiKey } = configSchema.parse({ apiKey: " abc \n" });
     expect(apiKey).toBeInstanceOf(Secret);
     expect(apiKey?.reveal()).toBe("abc");
+  });
+
+  test("a proxy's password is a secret", () => {
+    const { proxyUrl } = configSchema.parse({ proxyUrl: "http://me:pw@proxy.example:8080/" });
+    expect(proxyUrl).toBeInstanceOf(Secret);
+    expect(proxyUrl?.reveal()).toBe("http://me:pw@proxy.example:8080");
   });
 
   test.each([
@@ -59,6 +70,8 @@ describe("configSchema", () => {
     ["apiKey", { apiKey: "creds-abc" }],
     ["apiKey", { apiKey: "two words" }],
     ["apiKey", { apiKey: "ключ" }],
+    ["proxyUrl", { proxyUrl: "socks4://proxy.example" }],
+    ["proxyUrl", { proxyUrl: "" }],
     ["limits.idleTimeoutMs", { limits: { idleTimeoutMs: 0 } }],
     ["modelAliases.fast", { modelAliases: { fast: 1 } }],
   ])("%s is refused in %j", (path, config) => {
@@ -111,9 +124,9 @@ describe("configKeys", () => {
     ]);
   });
 
-  test("only the two keys are secret", () => {
+  test("what is a key or may hold a password is secret", () => {
     const secrets = configKeys.filter(({ secret }) => secret).map(({ key }) => key);
-    expect(secrets).toEqual(["apiKey", "adminApiKey"]);
+    expect(secrets).toEqual(["apiKey", "adminApiKey", "proxyUrl"]);
   });
 });
 

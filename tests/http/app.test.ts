@@ -166,6 +166,28 @@ describe("messages", () => {
     expect(lines.join("")).not.toContain(KEY);
   });
 
+  test("what is wrong with a request is told the client and not the log", async () => {
+    const { post, lines } = world();
+    const tool_choice = { type: "tool", name: "my-secret-tool" };
+    const response = await post("/v1/messages", { ...request, tool_choice, messages: "secret" });
+    expect(response.status).toBe(400);
+    expect(lines).toHaveLength(1);
+    expect(lines.join("")).not.toContain("secret");
+  });
+
+  test("other routes have a line in the log too, probes only for those who debug", async () => {
+    const { get, lines } = world();
+    const response = await get("/v1/models");
+    await get("/healthz");
+    await get("/nowhere");
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { event: "request", path: "/v1/models", status: 200 },
+      { event: "request", method: "GET", status: 404 },
+    ]);
+    expect(lines[1]).not.toContain("nowhere");
+    expect(JSON.parse(lines[0] ?? "").request).toBe(response.headers.get("request-id"));
+  });
+
   test("a bug is a 500 in the envelope, and its text stays in the log", async () => {
     const { post, lines } = world(() => {
       throw new Error("very internal");
@@ -185,6 +207,84 @@ describe("messages", () => {
     expect(await response.json()).toEqual({ input_tokens: 42 });
     expect(asked).toHaveLength(0);
   });
+});
+
+describe("chat completions", () => {
+  test("a body without stream is answered in one piece", async () => {
+    const response = await world().post("/v1/chat/completions", { ...request, seed: 3 });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-kiro-proxy-notice")).toBe("ignored-seed; tool-renamed: x");
+    expect(await response.json()).toMatchObject({
+      object: "chat.completion",
+      choices: [{ message: { content: "Hi" }, finish_reason: "stop" }],
+      usage: { total_tokens: 4 },
+    });
+  });
+
+  test("a stream ends with [DONE]", async () => {
+    const response = await world().post("/chat/completions", { ...request, stream: true });
+    expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    expect(await response.text()).toEndWith("data: [DONE]\n\n");
+  });
+});
+
+describe("responses", () => {
+  const body = { model: "claude-opus-4-6", input: "secret prompt" };
+
+  test("C-21: a body without stream is answered in one piece, with what was ignored in a header", async () => {
+    const { post, asked, lines } = world();
+    const response = await post("/v1/responses", { ...body, store: true });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-kiro-proxy-notice")).toBe("ignored-store; tool-renamed: x");
+    expect(await response.json()).toMatchObject({
+      object: "response",
+      status: "completed",
+      output: [{ type: "message", content: [{ text: "Hi", annotations: [] }] }],
+      usage: { input_tokens: 3, output_tokens: 1, total_tokens: 4 },
+    });
+    expect(asked).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ wire: "responses", status: 200 });
+  });
+
+  test("C-03: a stream goes from created to completed, and nothing follows", async () => {
+    const response = await world().post("/v1/responses", { ...body, stream: true });
+    expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    const text = await response.text();
+    const names = text.match(/^event: .*$/gm) ?? [];
+    expect(names.at(0)).toBe("event: response.created");
+    expect(names.at(-1)).toBe("event: response.completed");
+    expect(text.slice(text.indexOf("event: response.completed"))).toMatch(/^.*\n.*\n\n$/);
+  });
+
+  test("C-16: what goes on from a reply that nobody kept is refused without a call", async () => {
+    const { post, asked } = world();
+    const response = await post("/v1/responses", { ...body, previous_response_id: "resp_1" });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      error: { code: "previous_response_not_found", param: "previous_response_id" },
+    });
+    expect(asked).toHaveLength(0);
+  });
+
+  test("C-18: overflow is a 400 with its code, streaming or not", async () => {
+    const failure: Failure = { kind: "context-overflow", message: "", tokens: 9, limit: 8 };
+    for (const stream of [true, false]) {
+      const response = await world(failure).post("/v1/responses", { ...body, stream });
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({
+        error: { code: "context_length_exceeded", param: "input" },
+      });
+    }
+  });
+
+  test.each(["/v1/responses/resp_1", "/v1/responses/resp_1/input_items"])(
+    "nothing is kept, so there is no %s",
+    async (path) => {
+      const response = await world().get(path);
+      expect(response.status).toBe(404);
+      expect(await response.json()).toMatchObject({ error: { code: "unknown_url" } });
+    },
+  );
 });
 
 describe("every route", () => {
@@ -247,6 +347,9 @@ describe("without a key", () => {
     ["http://[::1]:3000", 200],
     ["tauri://localhost", 200],
     ["https://evil.example", 403],
+    ["null", 403],
+    ["nonsense", 403],
+    ["file://", 403],
     ["http://localhost.evil.example", 403],
     ["http://127.0.0.1.evil.example", 403],
   ])("a request from origin %p is answered with %p", async (origin, status) => {
@@ -293,6 +396,22 @@ describe("models", () => {
     expect(missing.status).toBe(404);
     expect(await missing.json()).toMatchObject({
       error: { message: "model: vendor/other[1m]", code: "model_not_found" },
+    });
+  });
+
+  test("D-03: an error is in the envelope of who is calling", async () => {
+    const { get } = world();
+    const versioned = { "x-api-key": KEY, "anthropic-version": "2023-06-01" };
+    const anthropic: unknown = await (await get("/v1/models/none", versioned)).json();
+    expect(anthropic).toMatchObject({ type: "error", error: { type: "not_found_error" } });
+    const openai: unknown = await (await get("/v1/models/none")).json();
+    expect(openai).toEqual({
+      error: {
+        type: "invalid_request_error",
+        message: "model: none",
+        param: "model",
+        code: "model_not_found",
+      },
     });
   });
 

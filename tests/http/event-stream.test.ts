@@ -19,7 +19,6 @@ const plain: Wire<string> = {
   parse: () => fail(failure),
   fold: () => null,
   frame: (event) => `[${event}]`,
-  heartbeat: "(beat)",
   trailer: "(end)",
   failure: () => ({ status: 500, headers: {}, body: null }),
 };
@@ -46,7 +45,7 @@ function play(begun: Promise<Result<{ events: Events }, Failure>>, late = false)
   const body = eventStream({
     runtime: world.runtime,
     wire: plain,
-    encoder: { push: words },
+    encoder: { push: words, heartbeat: () => "(beat)" },
     begun,
     late,
     signal: client.signal,
@@ -205,7 +204,7 @@ function serveEndless() {
         eventStream({
           runtime: realRuntime(),
           wire: plain,
-          encoder: { push: words },
+          encoder: { push: words, heartbeat: () => "" },
           begun: Promise.resolve(ok({ events: endless() })),
           late: false,
           signal: request.signal,
