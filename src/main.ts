@@ -1,6 +1,10 @@
 import { helpText, parseArguments } from "./cli/arguments.ts";
+import { credentials } from "./cli/credentials.ts";
+import { importCredentials } from "./cli/import.ts";
+import { login } from "./cli/login.ts";
 import { withManyConnections } from "./cli/many-connections.ts";
 import { serve } from "./cli/serve.ts";
+import { processTerminal } from "./cli/terminal.ts";
 import { realRuntime } from "./runtime.ts";
 import { commit, version } from "./version.ts";
 
@@ -12,13 +16,19 @@ async function main(argv: string[]): Promise<number> {
   }
   switch (command.value.type) {
     case "help":
-      console.log(helpText());
+      console.log(helpText(command.value.command));
       return 0;
     case "version":
       console.log(`kiro-proxy ${version} (${commit}, Bun ${Bun.version})`);
       return 0;
     case "serve":
       return (await withManyConnections()) ?? (await serve(command.value, realRuntime()));
+    case "login":
+      return await login(command.value, processTerminal(), realRuntime());
+    case "import":
+      return await importCredentials(command.value, processTerminal(), realRuntime());
+    case "credentials":
+      return await credentials(command.value, processTerminal(), realRuntime());
     default:
       return command.value satisfies never;
   }

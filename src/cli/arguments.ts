@@ -1,63 +1,22 @@
-import type { ConfigFlags } from "../config/load.ts";
-import { closest } from "../config/suggestion.ts";
-import { fail, ok, type Result } from "../result.ts";
-
-export type Command =
-  | { type: "serve"; flags: ConfigFlags; demo: boolean }
-  | { type: "version" }
-  | { type: "help" };
-
-/** A sentence for people that says what is wrong and what to type instead. */
-export type UsageFault = { message: string };
-
-/** Values of the flags that were given, by name. A switch is "true" or "false". */
-type Given = Map<string, string>;
-
-type Flag = {
-  help: string;
-  /** Shown for the value; a flag without one is a switch. */ value?: string;
-};
-
-type CommandSpec = {
-  help: string;
-  flags: Record<string, Flag>;
-  build(given: Given): Command;
-};
-
-const serve: CommandSpec = {
-  help: "answer clients (what happens without a command)",
-  flags: {
-    config: { value: "PATH", help: "configuration file" },
-    credentials: { value: "PATH", help: "file of the Kiro credentials" },
-    host: { value: "ADDRESS", help: "address to listen on" },
-    port: { value: "NUMBER", help: "port to listen on" },
-    "log-level": { value: "LEVEL", help: "debug, info, warn or error" },
-    demo: { help: "answer from a built-in demo instead of Kiro" },
-  },
-  build(given) {
-    const flags = {
-      config: given.get("config"),
-      credentials: given.get("credentials"),
-      host: given.get("host"),
-      port: given.get("port"),
-      logLevel: given.get("log-level"),
-    };
-    return { type: "serve", flags, demo: given.get("demo") === "true" };
-  },
-};
-
-const commands: Record<string, CommandSpec> = {
-  serve,
-  version: { help: "print the version", flags: {}, build: () => ({ type: "version" }) },
-  help: { help: "print this", flags: {}, build: () => ({ type: "help" }) },
-};
+import { ok, type Result } from "../result.ts";
+import {
+  type Command,
+  type CommandSpec,
+  commands,
+  type Given,
+  helpOn,
+  unexpected,
+  unknown,
+  usage,
+  type UsageFault,
+} from "./commands.ts";
 
 /** Flags that stand for a command and win over everything else on the line. */
-const SHORTCUTS: Record<string, Command> = {
-  h: { type: "help" },
-  help: { type: "help" },
-  v: { type: "version" },
-  version: { type: "version" },
+const SHORTCUTS: Record<string, "help" | "version"> = {
+  h: "help",
+  help: "help",
+  v: "version",
+  version: "version",
 };
 
 /**
@@ -81,7 +40,8 @@ export function parseArguments(argv: readonly string[]): Result<Command, UsageFa
     }
     const [, name = "", attached] = match;
     const shortcut = Object.hasOwn(SHORTCUTS, name) ? SHORTCUTS[name] : undefined;
-    if (shortcut) return ok(shortcut);
+    if (shortcut === "version") return ok({ type: shortcut });
+    if (shortcut) return helpOn(words.find((word) => Object.hasOwn(commands, word)));
     const flag = known.get(name);
     if (!flag)
       return unknown(
@@ -102,18 +62,24 @@ export function parseArguments(argv: readonly string[]): Result<Command, UsageFa
 }
 
 function build(words: string[], given: Given): Result<Command, UsageFault> {
-  const [word = "serve", extra] = words;
+  const [word = "serve", ...rest] = words;
   const command = Object.hasOwn(commands, word) ? commands[word] : undefined;
   if (!command) return unknown("command", word, Object.keys(commands));
-  if (extra !== undefined) return usage(`unexpected argument ${JSON.stringify(extra)}`);
+  if (command.words === undefined && rest[0] !== undefined) return unexpected(rest[0]);
   for (const name of given.keys()) {
     if (!Object.hasOwn(command.flags, name)) return usage(`${word} has no flag -${name}`);
   }
-  return ok(command.build(given));
+  return command.build(given, rest);
 }
 
 /** What `help` prints; fits a screen of 80 × 24. */
-export function helpText(): string {
+export function helpText(command?: string): string {
+  const spec = command === undefined ? undefined : commands[command];
+  const lines = spec === undefined ? helpOnAll() : helpOnOne(command ?? "", spec);
+  return [...lines, ""].join("\n");
+}
+
+function helpOnAll(): string[] {
   return [
     "kiro-proxy: use the models of Kiro from tools that speak the Anthropic or the",
     "OpenAI API",
@@ -123,30 +89,30 @@ export function helpText(): string {
     ...Object.entries(commands).map(([name, { help }]) => line(name, help)),
     "",
     "Flags of serve:",
-    ...Object.entries(serve.flags).map(([name, { value = "", help }]) =>
-      line(`-${name} ${value}`, help),
-    ),
+    ...(commands["serve"] ? flagLines(commands["serve"]) : []),
     "",
     "Examples:",
     line("kiro-proxy --demo", "try it without a Kiro account"),
     line("kiro-proxy -config /etc/kiro-proxy/config.json"),
     line("ANTHROPIC_BASE_URL=http://localhost:13000 claude"),
+  ];
+}
+
+function helpOnOne(name: string, spec: CommandSpec): string[] {
+  const { help, words, flags, examples = [] } = spec;
+  return [
+    `kiro-proxy ${name}: ${help}`,
     "",
-  ].join("\n");
+    `Usage: kiro-proxy ${[name, words, ...(Object.keys(flags).length > 0 ? ["[flags]"] : [])].filter(Boolean).join(" ")}`,
+    ...(Object.keys(flags).length > 0 ? ["", "Flags:", ...flagLines(spec)] : []),
+    ...(examples.length > 0 ? ["", "Examples:", ...examples.map((one) => line(one))] : []),
+  ];
 }
 
-function unknown(
-  kind: "flag" | "command",
-  word: string,
-  candidates: string[],
-): Result<never, UsageFault> {
-  const near = closest(word, candidates);
-  const hint = near === undefined ? "try kiro-proxy help" : `did you mean ${near}?`;
-  return usage(`unknown ${kind} ${JSON.stringify(word)}; ${hint}`);
-}
-
-function usage(message: string): Result<never, UsageFault> {
-  return fail({ message });
+function flagLines({ flags }: CommandSpec): string[] {
+  return Object.entries(flags).map(([name, { value = "", help }]) =>
+    line(`-${name} ${value}`, help),
+  );
 }
 
 function line(left: string, right = ""): string {

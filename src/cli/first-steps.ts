@@ -27,14 +27,13 @@ function withoutCredentials({
   return `
 Running on ${url}, but there are no Kiro credentials yet, so every request is refused.
 
-Put one into ${credentialsPath} and start again:
-  - an API key of Kiro (recommended):  {"kiroApiKey": "ksk_…"}
-    or without a file:  KIRO_API_KEY=ksk_… kiro-proxy
-  - a log-in of the Kiro IDE: copy accessToken, refreshToken, expiresAt, authMethod and profileArn
-    from ~/.aws/sso/cache/kiro-auth-token.json; a Builder ID or company log-in also needs clientId
-    and clientSecret, from the file beside it that its clientIdHash names.
+Get one, with the -config and -credentials of this server if it has any; no restart is needed:
+  kiro-proxy login      with a Builder ID; kiro-proxy help login tells of Google, GitHub, companies
+  kiro-proxy import     from the Kiro IDE or kiro-cli on this machine
 
-Commands that do this for you (login, import) are not built yet.
+Or use an official API key of Kiro (recommended): KIRO_API_KEY=ksk_… kiro-proxy, or as
+  {"kiroApiKey": "ksk_…"}  in ${credentialsPath}
+
 To see the gateway work without an account:  kiro-proxy --demo
 `;
 }

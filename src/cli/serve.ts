@@ -5,25 +5,39 @@ import { createAuthenticate } from "../auth/authenticate.ts";
 import { checkExposure } from "../config/exposure.ts";
 import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { parseCredential, type CredentialContext } from "../credentials/credential.ts";
+import { parseInlineCredential } from "../credentials/credential.ts";
 import { withApiKey } from "../credentials/environment.ts";
+import { createJournal } from "../credentials/journal.ts";
 import { createJsonStore } from "../credentials/json-store.ts";
 import { createPool } from "../credentials/pool.ts";
+import { renewInBackground } from "../credentials/renewal.ts";
+import type { Reloaded } from "../credentials/roster.ts";
+import { createStatesFile, statesPath } from "../credentials/states-file.ts";
 import type { StoreFault } from "../credentials/store.ts";
 import { createTokens } from "../credentials/tokens.ts";
+import { watchFiles } from "../credentials/watch.ts";
 import { type DemoUpstream, startDemoUpstream } from "../demo/upstream.ts";
+import type { GatewayDeps } from "../gateway/attempt.ts";
 import { createGateway } from "../gateway/complete.ts";
+import { createDiscovery } from "../gateway/discovery.ts";
+import { withProfiles } from "../gateway/profiles.ts";
+import { createQuota, type QuotaService } from "../gateway/quota.ts";
 import { retryPolicy } from "../gateway/retry.ts";
+import { withWebSearch } from "../gateway/web-search.ts";
 import { createApp } from "../http/app.ts";
+import { createRemoteImages } from "../http/remote-images.ts";
 import { createClient } from "../kiro/client.ts";
+import { createManagement } from "../kiro/management.ts";
 import { findListedModel, listModels } from "../kiro/models.ts";
-import { defaultProfile, type UpstreamProfile } from "../kiro/profile.ts";
+import type { UpstreamProfile } from "../kiro/profile.ts";
+import { createSearchClient } from "../kiro/web-search.ts";
 import { fail, ok, type Result } from "../result.ts";
-import type { Runtime } from "../runtime.ts";
+import { lookupAddresses, type Runtime } from "../runtime.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { createTokenCounter } from "../tokens/counter.ts";
 import { version } from "../version.ts";
 import { firstSteps } from "./first-steps.ts";
+import { contextOf, describeStoreFault, loginSources, profileOf, sentence } from "./settings.ts";
 
 export type ServeOptions = { flags: ConfigFlags; demo: boolean };
 
@@ -61,7 +75,7 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
   const demo = options.demo ? await startDemo() : undefined;
   try {
     const credentialsPath = demo?.credentialsPath ?? loaded.value.credentialsPath;
-    const profile = profileOf(config, demo?.upstream);
+    const profile = profileOf(config, demo?.upstream.url);
     const app = await compose({
       config,
       profile,
@@ -81,7 +95,11 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     if (demo !== undefined || app.value.credentials === 0) {
       console.log(firstSteps({ url: origin, credentialsPath, demo: demo !== undefined }));
     }
+    const background = new AbortController();
+    const running = app.value.run(background.signal);
     await shutdown(server, config.shutdownGraceMs, runtime, log);
+    background.abort();
+    await running;
     return 0;
   } finally {
     await demo?.stop();
@@ -91,6 +109,8 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
 type Composed = {
   fetch(request: Request, server: Bun.Server<undefined>): Response | Promise<Response>;
   credentials: number;
+  /** What goes on beside the requests, until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
 };
 
 /** Puts the parts together. Nothing outside this function knows all of them. */
@@ -104,31 +124,54 @@ async function compose(deps: {
   log: Log;
 }): Promise<Result<Composed, StoreFault>> {
   const { config, profile, runtime, log } = deps;
-  const context: CredentialContext = {
-    defaultRegion: config.regions[0] ?? profile.defaultRegion,
-    regions: [...profile.apiRegions, ...config.regions],
-    profileArns: profile.profileArns,
-  };
-  const file = createJsonStore({ path: deps.credentialsPath, context, runtime });
+  const context = contextOf(config, profile);
+  const sources = loginSources({ home: homedir(), platform: process.platform }, runtime);
+  const file = createJsonStore({ path: deps.credentialsPath, context, runtime, sources });
   const store = deps.apiKey === undefined ? file : withApiKey(file, deps.apiKey, context);
-  const pool = await createPool({ store, runtime, log });
+  const journal = createJournal({ credentialsPath: deps.credentialsPath, log });
+  await journal.recover(store);
+  const statesFile = createStatesFile({ path: statesPath(deps.credentialsPath), runtime, log });
+  let quota: QuotaService | undefined;
+  const pool = await createPool({
+    store,
+    statesFile,
+    runtime,
+    log,
+    onExhausted: (credential) => void quota?.read(credential, { maxAgeMs: 0 }),
+    settings: {
+      rotation: config.rotation,
+      maxConcurrent: config.maxConcurrentPerCredential,
+      queueLength: config.queueLength,
+      queueTimeoutMs: config.queueTimeoutMs,
+    },
+  });
   if (!pool.ok) return pool;
   const tokens = createTokens({
     pool: pool.value,
     store,
     runtime,
     log,
+    journal,
     settings: { context, refresh: profile },
   });
+  const management = createManagement({ runtime, profile });
+  const known = { pool: pool.value, tokens, management, runtime, log };
+  quota = createQuota(known);
+  const discovery = createDiscovery({ ...known, quota, profile });
   const counter = createTokenCounter();
-  const gateway = createGateway({
+  const calls: GatewayDeps = {
     pool: pool.value,
-    tokens,
+    tokens: withProfiles(tokens, { ...known, store, profile }),
     client: createClient({ runtime, profile }),
-    profile,
-    policy: retryPolicy,
+    profile: discovery.profile,
+    policy: { ...retryPolicy, totalMs: config.limits.totalTimeoutMs },
     runtime,
     countText: (text) => counter.text(text),
+  };
+  const gateway = withWebSearch(createGateway(calls), {
+    ...calls,
+    searching: (search) =>
+      createGateway({ ...calls, client: createSearchClient({ runtime, profile }, search) }),
   });
   const app = createApp({
     gateway,
@@ -139,51 +182,61 @@ async function compose(deps: {
       ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
       allowClientCredentials: config.allowClientCredentials,
       parseInline(json) {
-        const credential = parseCredential(json, context);
+        const credential = parseInlineCredential(json, context);
         return credential.ok ? credential : fail(sentence(credential.failure));
       },
     }),
+    admin: {
+      key: config.adminApiKey ?? config.apiKey,
+      async reloadCredentials() {
+        const reloaded = await pool.value.reload();
+        return reloaded.ok ? told(reloaded.value) : fail(describeStoreFault(reloaded.failure));
+      },
+    },
     models: {
-      list: () => listModels(profile),
-      find: (id) => findListedModel(id, profile),
+      list: () => listModels(discovery.profile()),
+      find: (id) => findListedModel(id, discovery.profile()),
     },
     corsOrigins: config.corsOrigins,
     keyless: config.apiKey === undefined,
     maxBodyBytes: config.maxBodyBytes,
     headWithinMs: HEARTBEAT_MS,
     heartbeatMs: HEARTBEAT_MS,
+    ...(config.remoteImages && {
+      remoteImages: createRemoteImages({ runtime, lookup: lookupAddresses }),
+    }),
   });
   const credentials = Object.values(pool.value.states()).reduce((sum, count) => sum + count, 0);
-  return ok({ fetch: (request, server) => app.fetch(request, { server }), credentials });
+  return ok({
+    fetch: (request, server) => app.fetch(request, { server }),
+    credentials,
+    async run(signal) {
+      const reload = (): void => void pool.value.reload();
+      process.on("SIGHUP", reload);
+      const paths = [deps.credentialsPath, statesPath(deps.credentialsPath)];
+      const tasks = [
+        watchFiles({ paths, pool: pool.value, runtime }, signal),
+        renewInBackground({ pool: pool.value, tokens, runtime }, signal),
+        discovery.run(signal),
+      ];
+      await Promise.all(
+        tasks.map(async (task) => {
+          await task.catch((error: unknown) => log.error("bug", { detail: String(error) }));
+        }),
+      );
+      process.off("SIGHUP", reload);
+      await statesFile.flush();
+    },
+  });
 }
 
-/** The built-in profile with what the configuration says otherwise. */
-function profileOf(config: Config, demo: DemoUpstream | undefined): UpstreamProfile {
-  const { upstream, limits } = config;
-  const { hosts, versions } = defaultProfile;
-  return {
-    ...defaultProfile,
-    defaultRegion: config.regions[0] ?? defaultProfile.defaultRegion,
-    hosts: {
-      api: demo?.url ?? upstream.apiUrl ?? hosts.api,
-      oidc: upstream.oidcUrl ?? hosts.oidc,
-      social: upstream.authUrl ?? hosts.social,
-    },
-    versions: {
-      ...versions,
-      kiro: config.kiroVersion ?? versions.kiro,
-      system: config.systemVersion ?? versions.system,
-      // The Go build's configuration files write it as `node --version` does.
-      node: config.nodeVersion?.replace(/^v/, "") ?? versions.node,
-    },
-    aliases: config.modelAliases,
-    limits: {
-      headersMs: limits.headersTimeoutMs,
-      firstEventMs: limits.firstEventTimeoutMs,
-      idleMs: limits.idleTimeoutMs,
-      totalMs: limits.totalTimeoutMs,
-    },
-  };
+/** What a reload has come to, in a sentence for the operator. */
+function told({ added, changed, removed, ...now }: Reloaded): Result<string, string> {
+  const done = `${now.credentials} credentials (${added} added, ${changed} changed, ${removed} removed)`;
+  if (now.missing) return fail(`credentials.json is not there; still ${done}`);
+  return now.rejected.length === 0
+    ? ok(done)
+    : fail(`${now.rejected.map(sentence).join("; ")}. Else taken over: ${done}`);
 }
 
 function listen(config: Config, app: Composed, log: Log): Bun.Server<undefined> | undefined {
@@ -194,10 +247,12 @@ function listen(config: Config, app: Composed, log: Log): Bun.Server<undefined> 
       fetch: (request, server) => app.fetch(request, server),
       // Between requests; the routes that stream switch it off for themselves.
       idleTimeout: 120,
-      // Above our own limit, so that a body over it gets our answer and not an empty one.
-      maxRequestBodySize: config.maxBodyBytes * 2,
+      // The limit is ours, with an answer that clients can read: Bun's own is empty, and cuts some clients off.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // Else Bun prints the source around every error and answers with a page.
       development: false,
+      // Else `development: false` lets a second gateway on the port, and it gets every other connection.
+      reusePort: false,
     });
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
@@ -248,14 +303,4 @@ async function startDemo(): Promise<Demo> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-function sentence(fault: { path: string; message: string }): string {
-  return fault.path === "" ? fault.message : `${fault.path}: ${fault.message}`;
-}
-
-function describeStoreFault(fault: StoreFault): string {
-  return fault.kind === "broken"
-    ? `${fault.file}, line ${fault.line}, column ${fault.column}: ${fault.message}`
-    : `${fault.file}: ${fault.message}`;
 }

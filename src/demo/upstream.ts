@@ -4,6 +4,10 @@ import type { DemoEvent } from "./answer.ts";
 import { demoAnswer } from "./answer.ts";
 
 const WORD_EVERY_MS = 30;
+const USAGE = {
+  usageBreakdownList: [{ resourceType: "CREDIT", currentUsage: 0, usageLimit: 1_000 }],
+  subscriptionInfo: { subscriptionTitle: "DEMO" },
+};
 
 export type DemoUpstream = {
   /** Base URL that takes the place of the service's API host. */
@@ -19,7 +23,10 @@ export function startDemoUpstream(runtime: Pick<Runtime, "sleep"> = realRuntime(
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
-      if (new URL(request.url).pathname !== "/generateAssistantResponse") {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/getUsageLimits") return Response.json(USAGE);
+      if (pathname === "/ListAvailableModels") return Response.json({ models: [] });
+      if (pathname !== "/generateAssistantResponse") {
         return Response.json({ message: "The demo answers chat requests only." }, { status: 404 });
       }
       const events = demoAnswer(await request.json());
@@ -32,7 +39,9 @@ export function startDemoUpstream(runtime: Pick<Runtime, "sleep"> = realRuntime(
   });
   return {
     url: server.url.origin,
-    credentials: [{ id: "demo", authMethod: "api_key", kiroApiKey: "ksk_demo" }],
+    credentials: [
+      { id: "demo", authMethod: "api_key", kiroApiKey: "ksk_demo", proxyUrl: "direct" },
+    ],
     stop: () => void server.stop(true),
   };
 }

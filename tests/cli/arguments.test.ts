@@ -57,8 +57,82 @@ describe("the other commands", () => {
     expect(parse(line)).toEqual({ ok: true, value: { type: "version" } });
   });
 
-  test.each(["help", "-h", "-help", "--help", "serve --help", "-port 1 -h"])("%j", (line) => {
+  test.each(["help", "-h", "-help", "--help", "-port 1 -h"])("%j", (line) => {
     expect(parse(line)).toEqual({ ok: true, value: { type: "help" } });
+  });
+
+  test.each(["help login", "login --help", "login -social google -h", "-h login", "help -- login"])(
+    "%j is about login",
+    (line) => {
+      const help = { ok: true, value: { type: "help" } } as const;
+      const about = { ok: true, value: { type: "help", command: "login" } } as const;
+      // Behind the flag nothing is read any more.
+      expect(parse(line)).toEqual(line === "-h login" ? help : about);
+    },
+  );
+
+  const files = { config: undefined, credentials: undefined };
+
+  test.each([
+    { line: "login", more: {} },
+    { line: "login -social google", more: { social: "google" } },
+    {
+      line: "login -idc -start-url https://c.example/start -region eu-west-1 -profile arn:x -id a",
+      more: {
+        idc: true,
+        startUrl: "https://c.example/start",
+        region: "eu-west-1",
+        profileArn: "arn:x",
+        id: "a",
+      },
+    },
+    { line: "login --browser", more: { browser: true } },
+    { line: "login --browser=false", more: { browser: false } },
+    {
+      line: "-credentials c.json login",
+      more: { flags: { config: undefined, credentials: "c.json" } },
+    },
+  ])("$line", ({ line, more }) => {
+    const none = {
+      flags: files,
+      social: undefined,
+      idc: false,
+      startUrl: undefined,
+      region: undefined,
+      profileArn: undefined,
+      id: undefined,
+      browser: undefined,
+    };
+    expect(parse(line)).toEqual({ ok: true, value: { type: "login", ...none, ...more } });
+  });
+
+  test.each([
+    { line: "import", more: {} },
+    { line: "import a.json --dry-run", more: { file: "a.json", dryRun: true } },
+    { line: "import --kiro-ide --link", more: { kiroIde: true, link: true } },
+    { line: "import -kiro-cli data.sqlite3", more: { kiroCli: true, file: "data.sqlite3" } },
+  ])("$line", ({ line, more }) => {
+    const none = { file: undefined, kiroIde: false, kiroCli: false, link: false, dryRun: false };
+    expect(parse(line)).toEqual({
+      ok: true,
+      value: { type: "import", flags: files, ...none, ...more },
+    });
+  });
+
+  test.each([
+    { line: "credentials", action: { type: "list" }, json: false },
+    { line: "credentials list --json", action: { type: "list" }, json: true },
+    { line: "credentials show a", action: { type: "show", id: "a" }, json: false },
+    { line: "credentials test", action: { type: "test", id: undefined }, json: false },
+    { line: "credentials quota a -json", action: { type: "quota", id: "a" }, json: true },
+    { line: "credentials enable a", action: { type: "enable", id: "a" }, json: false },
+    { line: "credentials disable a", action: { type: "disable", id: "a" }, json: false },
+    { line: "credentials remove -- -a", action: { type: "remove", id: "-a" }, json: false },
+  ])("$line", ({ line, action, json }) => {
+    expect(parse(line)).toEqual({
+      ok: true,
+      value: { type: "credentials", flags: files, action, json },
+    });
   });
 });
 
@@ -76,6 +150,18 @@ describe("what is wrong", () => {
     [["--demo=yes"], '-demo takes true or false, got "yes"'],
     [["serve", "again"], 'unexpected argument "again"'],
     [["version", "-port", "1"], "version has no flag -port"],
+    [["login", "again"], 'unexpected argument "again"'],
+    [["import", "a", "b"], 'unexpected argument "b"'],
+    [["import", "-demo"], "import has no flag -demo"],
+    [["help", "logn"], 'unknown command "logn"; did you mean login?'],
+    [["help", "login", "b"], 'unexpected argument "b"'],
+    [["credentials", "lits"], 'unknown action "lits"; did you mean list?'],
+    [["credentials", "list", "a"], 'unexpected argument "a"'],
+    [["credentials", "show", "a", "b"], 'unexpected argument "b"'],
+    [
+      ["credentials", "remove"],
+      "credentials remove needs an id: kiro-proxy credentials list shows them",
+    ],
     [["-"], 'unknown command "-"; try kiro-proxy help'],
     [["---port", "1"], 'unknown command "---port"; try kiro-proxy help'],
   ])("%j", (argv, message) => {
@@ -105,15 +191,27 @@ describe("what is wrong", () => {
 });
 
 describe("helpText", () => {
-  test("fits a screen of 80 by 24", () => {
-    const lines = helpText().trimEnd().split("\n");
-    expect(lines.length).toBeLessThanOrEqual(24);
-    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+  test.each([undefined, "serve", "login", "import", "credentials", "version", "help"])(
+    "fits a screen of 80 by 24 (%s)",
+    (command) => {
+      const lines = helpText(command).trimEnd().split("\n");
+      expect(lines.length).toBeLessThanOrEqual(24);
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    },
+  );
+
+  test("on one command has its flags and examples", () => {
+    for (const word of ["-social NAME", "-start-url URL", "Examples:", "kiro-proxy login"]) {
+      expect(helpText("login")).toContain(word);
+    }
   });
 
   test("names every command and flag, and has examples", () => {
     for (const word of [
       "serve",
+      "login",
+      "import",
+      "credentials",
       "version",
       "help",
       "-config PATH",

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { DemoEvent } from "../../src/demo/answer.ts";
+import { quotaOf } from "../../src/kiro/quota.ts";
 import { demoAnswer } from "../../src/demo/answer.ts";
 import type { DemoUpstream } from "../../src/demo/upstream.ts";
 import { startDemoUpstream } from "../../src/demo/upstream.ts";
@@ -150,8 +151,16 @@ test("any JSON gets a labelled answer", () => {
   );
 });
 
+test("says something of its account, so that the log stays quiet", async () => {
+  const [usage, models] = ["getUsageLimits", "ListAvailableModels"].map(
+    async (path) => await (await fetch(`${demo.url}/${path}`)).json(),
+  );
+  expect(quotaOf({ ...Object(await usage) }, 0)).toMatchObject({ remaining: 1_000, plan: "DEMO" });
+  expect(await models).toEqual({ models: [] });
+});
+
 test("answers other paths with 404 and broken JSON with 400", async () => {
-  expect((await fetch(`${demo.url}/getUsageLimits`)).status).toBe(404);
+  expect((await fetch(`${demo.url}/mcp`)).status).toBe(404);
   const broken = await fetch(`${demo.url}/generateAssistantResponse`, {
     method: "POST",
     body: "{",

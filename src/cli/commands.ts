@@ -1,0 +1,212 @@
+import type { ConfigFlags } from "../config/load.ts";
+import { closest } from "../config/suggestion.ts";
+import { fail, ok, type Result } from "../result.ts";
+import type { CredentialsOptions } from "./credentials.ts";
+import type { ImportOptions } from "./import.ts";
+import type { LoginOptions } from "./login.ts";
+
+export type Command =
+  | { type: "serve"; flags: ConfigFlags; demo: boolean }
+  | ({ type: "login" } & LoginOptions)
+  | ({ type: "import" } & ImportOptions)
+  | ({ type: "credentials" } & CredentialsOptions)
+  | { type: "version" }
+  /** Without a command: about all of them. */
+  | { type: "help"; command?: string };
+
+/** A sentence for people that says what is wrong and what to type instead. */
+export type UsageFault = { message: string };
+
+/** Values of the flags that were given, by name. A switch is "true" or "false". */
+export type Given = Map<string, string>;
+
+type Flag = {
+  help: string;
+  /** Shown for the value; a flag without one is a switch. */ value?: string;
+};
+
+export type CommandSpec = {
+  help: string;
+  /** What may follow the name besides flags. */
+  words?: string;
+  flags: Record<string, Flag>;
+  examples?: string[];
+  build(given: Given, words: string[]): Result<Command, UsageFault>;
+};
+
+const files: Record<string, Flag> = {
+  config: { value: "PATH", help: "configuration file" },
+  credentials: { value: "PATH", help: "file of the Kiro credentials" },
+};
+
+function filesOf(given: Given): Pick<ConfigFlags, "config" | "credentials"> {
+  return { config: given.get("config"), credentials: given.get("credentials") };
+}
+
+function isOn(given: Given, name: string): boolean {
+  return given.get(name) === "true";
+}
+
+const serve: CommandSpec = {
+  help: "answer clients (what happens without a command)",
+  flags: {
+    ...files,
+    host: { value: "ADDRESS", help: "address to listen on" },
+    port: { value: "NUMBER", help: "port to listen on" },
+    "log-level": { value: "LEVEL", help: "debug, info, warn or error" },
+    demo: { help: "answer from a built-in demo instead of Kiro" },
+  },
+  build(given) {
+    const flags = {
+      ...filesOf(given),
+      host: given.get("host"),
+      port: given.get("port"),
+      logLevel: given.get("log-level"),
+    };
+    return ok({ type: "serve", flags, demo: isOn(given, "demo") });
+  },
+};
+
+const login: CommandSpec = {
+  help: "log in to Kiro and save the credential",
+  flags: {
+    social: { value: "NAME", help: "with google or github instead of a Builder ID" },
+    idc: { help: "with a company's account (IAM Identity Center)" },
+    "start-url": { value: "URL", help: "where that company signs in" },
+    region: { value: "REGION", help: "where its directory is" },
+    profile: { value: "ARN", help: "Kiro profile to use" },
+    id: { value: "ID", help: "credential whose log-in is replaced" },
+    browser: { help: "a browser on this machine; =false for a code instead" },
+    ...files,
+  },
+  examples: [
+    "kiro-proxy login",
+    "kiro-proxy login -social github",
+    "kiro-proxy login -idc -start-url https://my-company.awsapps.com/start \\",
+    "                 -region eu-central-1",
+  ],
+  build(given) {
+    return ok({
+      type: "login",
+      flags: filesOf(given),
+      social: given.get("social"),
+      idc: isOn(given, "idc"),
+      startUrl: given.get("start-url"),
+      region: given.get("region"),
+      profileArn: given.get("profile"),
+      id: given.get("id"),
+      browser: given.has("browser") ? isOn(given, "browser") : undefined,
+    });
+  },
+};
+
+const importCommand: CommandSpec = {
+  help: "take over log-ins of other programs",
+  words: "[FILE]",
+  flags: {
+    "kiro-ide": { help: "from the Kiro IDE" },
+    "kiro-cli": { help: "from kiro-cli or the Amazon Q CLI" },
+    link: { help: "use the log-in where it is, do not copy it" },
+    "dry-run": { help: "only say what would happen" },
+    ...files,
+  },
+  examples: [
+    "kiro-proxy import                  whatever is on this machine",
+    "kiro-proxy import -kiro-ide -link  share the log-in of the IDE",
+    "kiro-proxy import accounts.json    of Kiro Account Manager, kiro2api, the IDE,",
+    "                                   kiro-cli, or another credentials.json",
+  ],
+  build(given, [file, extra]) {
+    if (extra !== undefined) return unexpected(extra);
+    return ok({
+      type: "import",
+      flags: filesOf(given),
+      file,
+      kiroIde: isOn(given, "kiro-ide"),
+      kiroCli: isOn(given, "kiro-cli"),
+      link: isOn(given, "link"),
+      dryRun: isOn(given, "dry-run"),
+    });
+  },
+};
+
+const ACTIONS = ["list", "show", "test", "quota", "enable", "disable", "remove"] as const;
+
+const credentials: CommandSpec = {
+  help: "list, show, test, enable, disable, remove; quota",
+  words: "[ACTION] [ID]",
+  flags: { json: { help: "as JSON" }, ...files },
+  examples: [
+    "kiro-proxy credentials list           which there are; also without an action",
+    "kiro-proxy credentials show ID        all about one but its secrets",
+    "kiro-proxy credentials test [ID]      whether it works, and what to do if not",
+    "kiro-proxy credentials quota [ID]     what is left of its plan",
+    "kiro-proxy credentials disable ID     keep it, but do not use it; enable ID",
+    "kiro-proxy credentials remove ID",
+  ],
+  build(given, [action = "list", id, extra]) {
+    if (extra !== undefined) return unexpected(extra);
+    const options = { flags: filesOf(given), json: isOn(given, "json") };
+    const type = ACTIONS.find((one) => one === action);
+    switch (type) {
+      case undefined:
+        return unknown("action", action, [...ACTIONS]);
+      case "list":
+        return id === undefined
+          ? ok({ type: "credentials", ...options, action: { type } })
+          : unexpected(id);
+      case "test":
+      case "quota":
+        return ok({ type: "credentials", ...options, action: { type, id } });
+      case "show":
+      case "enable":
+      case "disable":
+      case "remove":
+        return id === undefined
+          ? usage(`credentials ${type} needs an id: kiro-proxy credentials list shows them`)
+          : ok({ type: "credentials", ...options, action: { type, id } });
+      default:
+        return type satisfies never;
+    }
+  },
+};
+
+export const commands: Record<string, CommandSpec> = {
+  serve,
+  login,
+  import: importCommand,
+  credentials,
+  version: { help: "print the version", flags: {}, build: () => ok({ type: "version" }) },
+  help: {
+    help: "print this; help COMMAND tells more about one",
+    words: "[COMMAND]",
+    flags: {},
+    build: (_, [command, extra]) => (extra === undefined ? helpOn(command) : unexpected(extra)),
+  },
+};
+
+/** Help on one command, or on all. */
+export function helpOn(command: string | undefined): Result<Command, UsageFault> {
+  if (command === undefined) return ok({ type: "help" });
+  return Object.hasOwn(commands, command)
+    ? ok({ type: "help", command })
+    : unknown("command", command, Object.keys(commands));
+}
+
+export function unknown(
+  kind: "flag" | "command" | "action",
+  word: string,
+  candidates: string[],
+): Result<never, UsageFault> {
+  const near = closest(word, candidates);
+  const hint = near === undefined ? "try kiro-proxy help" : `did you mean ${near}?`;
+  return usage(`unknown ${kind} ${JSON.stringify(word)}; ${hint}`);
+}
+
+export function unexpected(word: string): Result<never, UsageFault> {
+  return usage(`unexpected argument ${JSON.stringify(word)}`);
+}
+
+export function usage(message: string): Result<never, UsageFault> {
+  return fail({ message });
+}
