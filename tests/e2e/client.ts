@@ -55,28 +55,42 @@ export async function ask(
 }
 
 export async function readAll(response: Response): Promise<Answer> {
-  const decoder = new TextDecoder();
+  return await follow(response).ended;
+}
+
+/** Reads on in the background: `text` is what has come so far. */
+export function follow(response: Response): { readonly text: string; ended: Promise<Answer> } {
   let text = "";
-  let cut = false;
-  try {
-    for await (const bytes of response.body ?? []) text += decoder.decode(bytes, { stream: true });
-  } catch {
-    cut = true;
-  }
-  const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
+  const read = async (): Promise<Answer> => {
+    const decoder = new TextDecoder();
+    let cut = false;
+    try {
+      for await (const bytes of response.body ?? [])
+        text += decoder.decode(bytes, { stream: true });
+    } catch {
+      cut = true;
+    }
+    const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      cut,
+      json: isStream ? undefined : parsed(text),
+      events: isStream ? eventsIn(text) : [],
+      requestId: response.headers.get("request-id") ?? "",
+    };
+  };
   return {
-    status: response.status,
-    headers: response.headers,
-    text,
-    cut,
-    json: isStream ? undefined : parsed(text),
-    events: isStream ? eventsIn(text) : [],
-    requestId: response.headers.get("request-id") ?? "",
+    get text() {
+      return text;
+    },
+    ended: read(),
   };
 }
 
 /** The whole events in a text; a rest without its blank line is none. */
-export function eventsIn(text: string): StreamEvent[] {
+function eventsIn(text: string): StreamEvent[] {
   return text
     .split("\n\n")
     .slice(0, -1)
@@ -84,22 +98,6 @@ export function eventsIn(text: string): StreamEvent[] {
       const [, event = "", data = ""] = /^event: (.*)\ndata: (.*)$/.exec(block) ?? [];
       return { event, data: JSON.parse(data) };
     });
-}
-
-/** Reads until `seen` is satisfied with all that has come so far; what gives that up is to abort the request. */
-export async function readUntil(
-  { body }: Response,
-  seen: (text: string) => boolean,
-): Promise<string> {
-  const decoder = new TextDecoder();
-  const reader = body?.getReader();
-  let text = "";
-  while (!seen(text)) {
-    const { done, value } = (await reader?.read()) ?? { done: true };
-    if (done) throw new Error(`the stream ended after ${JSON.stringify(text)}`);
-    text += decoder.decode(value, { stream: true });
-  }
-  return text;
 }
 
 function parsed(text: string): unknown {
