@@ -28,7 +28,12 @@ try {
     const told = await readCounts();
     counts = told ?? counts;
     // Failed tests are counted one by one; without any, the run as such failed: coverage, or an error between tests.
-    if (!tested && counts.failed > 0) failedSteps.pop();
+    if (!tested) failedSteps.pop();
+    if (!tested && counts.failed === 0) {
+      failedSteps.push(
+        "test (a file below the coverage that bunfig.toml asks for, or an error outside of the tests)",
+      );
+    }
     if (tested && told === undefined) failedSteps.push("test (it ended without a report)");
   }
 } finally {

@@ -142,6 +142,13 @@ describe("output", () => {
     expect(thinking.fail(failure)).toEqual([]);
   });
 
+  test("a failure among the events ends the reply as one from outside does", () => {
+    const failed: ReplyEvent = { type: "failed", failure: { kind: "upstream", message: "cut" } };
+    const machine = output({ stopSequences: ["END"] });
+    expect(machine.push([text("E"), failed, text("late")])).toEqual([text("E"), failed]);
+    expect(machine.ended).toBe(true);
+  });
+
   test("nothing comes after the end", () => {
     const machine = output();
     machine.push([stop]);

@@ -273,6 +273,7 @@ describe("a model that may search", () => {
         { type: "reasoning", text: "Hm, " },
         { type: "reasoning", text: "look." },
         { type: "reasoning-end", signature: "SIG" },
+        { type: "redacted-reasoning", data: "UkVE" },
         text("Let me "),
         text("look."),
         searching("bun"),
@@ -287,6 +288,7 @@ describe("a model that may search", () => {
       "Hm, ",
       "look.",
       "reasoning-end",
+      "redacted-reasoning",
       "Let me ",
       "look.",
       "2 credits",
@@ -304,6 +306,7 @@ describe("a model that may search", () => {
         role: "assistant",
         parts: [
           { type: "reasoning", text: "Hm, look.", signature: "SIG" },
+          { type: "redacted-reasoning", data: "UkVE" },
           { type: "text", text: "Let me look." },
           { type: "tool-call", id: "c1", name: "web_search", input: { query: "bun" } },
         ],
