@@ -91,7 +91,13 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     const server = listen(config, app.value, log);
     if (server === undefined) return 1;
     const { origin } = server.url;
-    log.info("listening", { url: origin, version, demo: options.demo });
+    log.info("listening", {
+      url: origin,
+      version,
+      demo: options.demo,
+      config: loaded.value.path,
+      credentials: credentialsPath,
+    });
     if (demo !== undefined || app.value.credentials === 0) {
       console.log(firstSteps({ url: origin, credentialsPath, demo: demo !== undefined }));
     }
