@@ -1,9 +1,16 @@
+import { dirname, join } from "node:path";
 import type { ConfigFlags } from "../config/load.ts";
 import { type Credential, hasTruncatedToken } from "../credentials/credential.ts";
 import { diskFiles, errorCode, replaceFile } from "../credentials/files.ts";
 import { parseJsonText } from "../credentials/json-file.ts";
 import { isRecord } from "../credentials/record.ts";
-import { statesPath } from "../credentials/states-file.ts";
+import { stateAt } from "../credentials/state.ts";
+import {
+  createStatesFile,
+  LOCK_NAME,
+  type SavedStates,
+  statesPath,
+} from "../credentials/states-file.ts";
 import type { Listing } from "../credentials/store.ts";
 import type { Quota } from "../kiro/quota.ts";
 import type { Runtime } from "../runtime.ts";
@@ -41,9 +48,9 @@ export async function credentials(
   }
   switch (action.type) {
     case "list":
-      return list(listed.value, context);
+      return list(listed.value, await savedStates(context), context);
     case "show":
-      return wanted === undefined ? 1 : show(wanted, context);
+      return wanted === undefined ? 1 : show(wanted, await savedStates(context), context);
     case "enable":
     case "disable":
       return wanted === undefined ? 1 : await enable(wanted, action.type === "enable", context);
@@ -69,17 +76,31 @@ function noSuch(id: string, all: readonly Credential[], path: string): string {
   return `There is no credential ${JSON.stringify(id)} in ${path}; there is ${ids || "none at all"}.`;
 }
 
-function list(listing: Listing, { settings, terminal, runtime, json }: Context): number {
+/** What a server has found out about the accounts; none where there is no such file or it can't be read. */
+async function savedStates({ settings, runtime, terminal }: Context): Promise<SavedStates> {
+  const path = statesPath(settings.credentialsPath);
+  const log = { error: () => undefined };
+  const states = await createStatesFile({ path, runtime, log }).read();
+  if (states.ok) return states.value;
+  terminal.complain(describeStoreFault(states.failure));
+  return new Map();
+}
+
+function list(
+  listing: Listing,
+  states: SavedStates,
+  { settings, terminal, runtime, json }: Context,
+): number {
   const { credentials: all, rejected, missing } = listing;
   const now = runtime.now();
   if (json) {
     terminal.print(
-      JSON.stringify({ credentials: all.map((one) => shown(one, now)), rejected }, null, 2),
+      JSON.stringify({ credentials: all.map((one) => shown(one, states, now)), rejected }, null, 2),
     );
     return rejected.length > 0 ? 1 : 0;
   }
   const rows = all.map((one) => {
-    const { id, account, authMethod, priority, state, token } = shown(one, now);
+    const { id, account, authMethod, priority, state, token } = shown(one, states, now);
     return [id, account, authMethod, String(priority), state, token];
   });
   if (rows.length > 0) {
@@ -102,7 +123,7 @@ function list(listing: Listing, { settings, terminal, runtime, json }: Context):
 }
 
 /** Everything about a credential but its secrets. */
-function shown(credential: Credential, now: number) {
+function shown(credential: Credential, states: SavedStates, now: number) {
   const { id, authMethod, priority, disabled, expiresAt, login, email, provider } = credential;
   const { apiRegion, authRegion, profileArn, machineId, startUrl, source, proxyUrl } = credential;
   return {
@@ -114,7 +135,7 @@ function shown(credential: Credential, now: number) {
     startUrl,
     source,
     priority,
-    state: disabled ? "disabled" : "enabled",
+    state: disabled ? "disabled" : stateOf(credential, states, now),
     token: tokenState(credential, now),
     expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt).toISOString(),
     renewable: login !== undefined,
@@ -124,6 +145,19 @@ function shown(credential: Credential, now: number) {
     machineId,
     proxy: proxyUrl === undefined ? undefined : withoutLogin(proxyUrl.reveal()),
   };
+}
+
+/** `enabled` where nothing speaks against it, else what the server has found and for how long. */
+function stateOf({ id, version }: Credential, states: SavedStates, now: number): string {
+  const saved = states.get(id);
+  if (saved === undefined || (saved.type === "needs-login" && saved.login !== version)) {
+    return "enabled";
+  }
+  const state = stateAt(saved, now);
+  if (state.type === "ready") return "enabled";
+  return "until" in state
+    ? `${state.type} until ${new Date(state.until).toISOString()}`
+    : state.type;
 }
 
 function tokenState(credential: Credential, now: number): string {
@@ -141,8 +175,12 @@ function withoutLogin(proxy: string): string {
   return url === null ? proxy : `${url.protocol}//${url.host}`;
 }
 
-function show(credential: Credential, { terminal, runtime, json }: Context): number {
-  const all = shown(credential, runtime.now());
+function show(
+  credential: Credential,
+  states: SavedStates,
+  { terminal, runtime, json }: Context,
+): number {
+  const all = shown(credential, states, runtime.now());
   if (json) {
     terminal.print(JSON.stringify(all, null, 2));
     return 0;
@@ -172,7 +210,13 @@ async function forgetState(
   { settings, runtime }: Context,
 ): Promise<string | undefined> {
   const path = statesPath(settings.credentialsPath);
+  let release: (() => void) | undefined;
   try {
+    for (let tries = 0; release === undefined; tries += 1) {
+      if (tries > 0) await runtime.sleep(50);
+      if (tries === 40) return `${path} is locked by another program`;
+      release = await diskFiles.lock(join(dirname(path), LOCK_NAME));
+    }
     const states = parseJsonText(await diskFiles.read(path), path);
     if (!states.ok) return describeStoreFault(states.failure);
     if (!isRecord(states.value) || !(id in states.value)) return undefined;
@@ -182,6 +226,8 @@ async function forgetState(
   } catch (error) {
     const code = errorCode(error);
     return code === "ENOENT" ? undefined : `${path}: ${code}`;
+  } finally {
+    release?.();
   }
 }
 

@@ -122,7 +122,7 @@ const limits = z.object({
   idleTimeoutMs: wait(300_000, "How long it may fall silent in the middle of an answer."),
   totalTimeoutMs: wait(
     720_000,
-    "How long a request may take as a whole, waits and retries included.",
+    "How long a request may take as a whole, waits and retries included; with web search, each of its rounds.",
   ),
 });
 

@@ -8,6 +8,7 @@ import type { CredentialFault } from "./record.ts";
 import {
   type AccountState,
   type CredentialState,
+  graver,
   outlivesRestart,
   type Quota,
   READY,
@@ -130,8 +131,9 @@ export async function createRoster(
       for (const [id, state] of states) {
         const entry = entries.get(id);
         if (entry === undefined) absent.set(id, state);
-        else if (entry.state.type === "ready") {
-          move(entry, { state: restored(state, entry.credential, runtime.now()) }, "saved");
+        else {
+          const found = restored(state, entry.credential, runtime.now());
+          move(entry, { state: graver(entry.state, found) }, "saved");
         }
       }
     },

@@ -165,7 +165,8 @@ const GRAVITY = {
   suspended: 4,
 } satisfies Record<AccountState["type"], number>;
 
-function graver(current: AccountState, next: AccountState): AccountState {
+/** The graver of two states; of two rests the longer. */
+export function graver(current: AccountState, next: AccountState): AccountState {
   if (GRAVITY[current.type] !== GRAVITY[next.type]) {
     return GRAVITY[current.type] > GRAVITY[next.type] ? current : next;
   }

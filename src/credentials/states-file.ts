@@ -18,7 +18,7 @@ export type StatesOwner = {
   snapshot(): SavedStates;
   /** Somebody took these ids out of the file: their states are over. */
   forget(ids: readonly string[]): void;
-  /** Another process has found these out. */
+  /** Another process has found these out; what the owner knows to be graver stays. */
   adopt(states: SavedStates): void;
 };
 
@@ -38,6 +38,9 @@ export type StatesFile = {
 const SAVE_AFTER_MS = 250;
 const RETRY_AFTER_MS = 10_000;
 
+/** Held while the file is read and replaced; beside it, by whoever does that. */
+export const LOCK_NAME = ".credential-states.json.lock";
+
 /** Where the states of these credentials are. */
 export function statesPath(credentialsPath: string): string {
   return join(dirname(credentialsPath), "credential-states.json");
@@ -50,8 +53,8 @@ export function createStatesFile(deps: {
   files?: Files;
 }): StatesFile {
   const { path, runtime, log, files = diskFiles } = deps;
-  /** The ids in the file when it was last read or written. */
-  let known = new Set<string>();
+  /** The entries of the file as text, when it was last read or written. */
+  let known = new Map<string, string>();
   let waiting: { timer: Timer; owner: StatesOwner } | undefined;
   let writing: Promise<void> = Promise.resolve();
   let lastFault: string | undefined;
@@ -67,31 +70,58 @@ export function createStatesFile(deps: {
     return statesOf(text, path);
   };
 
+  /**
+   * A file that is not there was deleted, which ends all states, only if something else is still in its folder: a drive
+   * that is gone for a moment must not lift a suspension.
+   */
+  const isGone = async (): Promise<boolean> => {
+    try {
+      return (await files.list(dirname(path))).length === 0;
+    } catch (error) {
+      return errorCode(error) !== "";
+    }
+  };
+
   const tell = (fault: string): void => {
     if (fault !== lastFault) log.error("states-file", { path, fault });
     lastFault = fault;
   };
 
-  const reread = async (owner: StatesOwner): Promise<void> => {
+  /** False where the file can't be understood or its drive is away, so that nothing may be written. */
+  const reread = async (owner: StatesOwner): Promise<boolean> => {
     const states = await read();
-    if (!states.ok) return tell(states.failure.message);
-    const gone = [...known].filter((id) => !states.value.has(id));
-    const added = [...states.value].filter(([id]) => !known.has(id));
-    known = new Set(states.value.keys());
+    if (!states.ok) {
+      const { failure } = states;
+      const place = failure.kind === "broken" ? ` (line ${failure.line})` : "";
+      tell(`${failure.message}${place}`);
+      return false;
+    }
+    if (states.value.size === 0 && known.size > 0 && (await isGone())) return false;
+    const gone = [...known.keys()].filter((id) => !states.value.has(id));
+    const news = [...states.value].filter(([id, state]) => known.get(id) !== JSON.stringify(state));
+    known = textsOf(states.value);
     if (gone.length > 0) owner.forget(gone);
-    if (added.length > 0) owner.adopt(new Map(added));
+    if (news.length > 0) owner.adopt(new Map(news));
+    return true;
   };
 
   const write = async (owner: StatesOwner): Promise<void> => {
-    await reread(owner);
-    const states = owner.snapshot();
+    let release: (() => void) | undefined;
     try {
+      // Two gateways and the command line may share the file: what is read here must be what is replaced.
+      release = await files.lock(join(dirname(path), LOCK_NAME));
+      if (release === undefined || !(await reread(owner))) {
+        return saveAfter(release === undefined ? SAVE_AFTER_MS : RETRY_AFTER_MS, owner);
+      }
+      const states = owner.snapshot();
       await replaceFile(files, path, textOf(states), runtime.randomUUID());
-      known = new Set(states.keys());
+      known = textsOf(states);
       lastFault = undefined;
     } catch (error) {
       tell(errorCode(error));
       saveAfter(RETRY_AFTER_MS, owner);
+    } finally {
+      release?.();
     }
   };
 
@@ -111,12 +141,12 @@ export function createStatesFile(deps: {
   return {
     async read() {
       const states = await read();
-      if (states.ok) known = new Set(states.value.keys());
+      if (states.ok) known = textsOf(states.value);
       return states;
     },
     changed: (owner) => saveAfter(SAVE_AFTER_MS, owner),
     async reread(owner) {
-      writing = writing.then(async () => await reread(owner));
+      writing = writing.then(async () => void (await reread(owner)));
       await writing;
     },
     async flush() {
@@ -154,6 +184,10 @@ function statesOf(text: string, file: string): Result<SavedStates, StoreFault> {
   const [issue] = content.error.issues;
   const message = `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "can't be read"}`;
   return fail({ kind: "broken", file, line: 1, column: 1, message });
+}
+
+function textsOf(states: SavedStates): Map<string, string> {
+  return new Map(Array.from(states, ([id, state]) => [id, JSON.stringify(state)]));
 }
 
 function textOf(states: SavedStates): string {

@@ -56,9 +56,9 @@ export function createDiscovery(deps: {
 
   const isDue = ({ id, version }: Credential): boolean => {
     const last = entries.get(id);
-    if (last === undefined) return true;
-    const ageMs = runtime.now() - last.triedAt;
-    return ageMs >= (last.failed || last.version !== version ? RETRY_MS : MAX_AGE_MS);
+    // Another log-in may be another account. Renewals count too, which come about as often as the hour ends.
+    if (last === undefined || last.version !== version) return true;
+    return runtime.now() - last.triedAt >= (last.failed ? RETRY_MS : MAX_AGE_MS);
   };
 
   const look = async (credential: Credential): Promise<void> => {
@@ -74,7 +74,9 @@ export function createDiscovery(deps: {
       log.warn("models-not-read", { credential: id, type, fault: fault.kind });
     }
     // An empty list is no answer: every account has models.
-    const models = answer.ok && answer.value.length > 0 ? answer.value : entries.get(id)?.models;
+    const last = entries.get(id);
+    const kept = last?.version === version ? last.models : undefined;
+    const models = answer.ok && answer.value.length > 0 ? answer.value : kept;
     entries.set(id, { version, triedAt, failed: !answer.ok, models });
   };
 

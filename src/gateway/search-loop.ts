@@ -8,6 +8,8 @@ import { newSearchId, search, type SearchDeps } from "./search.ts";
 import { type SearchCall, SearchRound } from "./search-round.ts";
 
 const MAX_USES = 5;
+/** Whatever the client allows: each search is paid with another call of the model. */
+const MAX_USES_EVER = 20;
 /** How often the model is asked again after it has heard that it may search no more. */
 const ROUNDS_AFTER_LIMIT = 2;
 
@@ -26,7 +28,7 @@ export async function* converse(
   request: CompletionRequest,
   deps: SearchDeps & { gateway: Gateway },
 ): Events {
-  const { maxUses = MAX_USES } = webSearch;
+  const maxUses = Math.min(webSearch.maxUses ?? MAX_USES, MAX_USES_EVER);
   const { maxTokens = Number.POSITIVE_INFINITY } = request.conversation.limits;
   const total = { credits: 0, outputTokens: 0, estimated: false };
   let reply = first;

@@ -45,6 +45,29 @@ describe("list", () => {
     expect(err).toContain("unusable: [4].region");
   });
 
+  test("shows what a server has found out, as long as it holds", async () => {
+    await world.write("credentials.json", [
+      account("api-key", { id: "a" }),
+      account("api-key", { id: "b" }),
+      account("api-key", { id: "c" }),
+      account("social", { id: "d" }),
+    ]);
+    await world.write("credential-states.json", {
+      a: { type: "suspended", login: "x" },
+      b: { type: "cooling", until: "2999-01-01T00:00:00.000Z", refusals: 0, login: "x" },
+      c: { type: "cooling", until: "2001-01-01T00:00:00.000Z", refusals: 0, login: "x" },
+      d: { type: "needs-login", login: "of another log-in" },
+    });
+    const { out } = await world.run("credentials -json");
+    const states = JSON.parse(out).credentials.map(({ state }: { state: string }) => state);
+    expect(states).toEqual([
+      "suspended",
+      "cooling until 2999-01-01T00:00:00.000Z",
+      "enabled",
+      "enabled",
+    ]);
+  });
+
   test("as JSON is for programs", async () => {
     await world.write(
       "credentials.json",

@@ -744,6 +744,20 @@ describe("a restart", () => {
     expect(world.pool.states()).toEqual({ suspended: 2 });
     expect((await opened(world)).states()).toEqual({ suspended: 2 });
   });
+
+  test("and a gateway that knows of less never lifts what another has found out", async () => {
+    const world = await poolOf([named("a"), named("b")]);
+    const other = await opened(world);
+    // A short rest is not saved, so this one has nothing of its own about `a` in the file.
+    expect(await settled(other, { type: "cooling", forMs: 10_000 })).toBe("a");
+    expect(await settled(world.pool, { type: "suspended" })).toBe("a");
+    await world.advance(1_000);
+    expect(await settled(other, { type: "exhausted", until: world.runtime.now() + 1e9 })).toBe("b");
+    await world.advance(1_000);
+    await world.pool.reload();
+    expect(world.pool.states()).toEqual({ suspended: 1, exhausted: 1 });
+    expect(other.states()).toEqual({ suspended: 1, exhausted: 1 });
+  });
 });
 
 test("printing a pool or a lease shows no token", async () => {

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { dirname, join } from "node:path";
 import {
   createStatesFile,
   type SavedState,
   type SavedStates,
   statesPath,
+  LOCK_NAME,
 } from "../../src/credentials/states-file.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 import { memoryFiles, NOW, recordingLog } from "./samples.ts";
@@ -118,9 +120,46 @@ describe("the file of states", () => {
     file.changed(owner);
     await advance(1_000);
     expect(told).toEqual(["forget b"]);
+    // Nothing at all in the folder is a drive that is away, and no reason to forget a suspension.
     content.delete(PATH);
     await file.reread(owner);
+    expect(told).toEqual(["forget b"]);
+    content.set(join(dirname(PATH), "credentials.json"), "[]");
+    await file.reread(owner);
     expect(told).toEqual(["forget b", "forget a,b,c,d"]);
+  });
+
+  test("tells of an entry that another process has changed", async () => {
+    const { file, owner, told, hold, content, advance, text } = world();
+    hold(ALL);
+    file.changed(owner);
+    await advance(1_000);
+    const entries = JSON.parse(text() ?? "");
+    content.set(PATH, JSON.stringify({ ...entries, b: { type: "suspended", login: "v2" } }));
+    await file.reread(owner);
+    expect(told).toEqual(["adopt b"]);
+  });
+
+  test("that somebody has broken is told with its line and never replaced", async () => {
+    const { file, owner, hold, content, advance, text, lines } = world();
+    hold(ALL);
+    content.set(PATH, '{\n"a": {');
+    file.changed(owner);
+    await advance(60_000);
+    expect(text()).toBe('{\n"a": {');
+    expect(JSON.stringify(lines)).toContain("line 2");
+  });
+
+  test("that another process is about to replace is written after it", async () => {
+    const { file, owner, hold, files, advance, text } = world();
+    hold(ALL);
+    const release = await files.lock(join(dirname(PATH), LOCK_NAME));
+    file.changed(owner);
+    await advance(5_000);
+    expect(text()).toBeUndefined();
+    release?.();
+    await advance(1_000);
+    expect(text()).toContain("suspended");
   });
 
   test("tells of entries that another process put in, and keeps quiet about its own", async () => {

@@ -121,7 +121,7 @@ describe("survey", () => {
     expect(offers.get("c1")?.has("claude-opus-4.6")).toBe(true);
   });
 
-  test("asks again after an hour, sooner after a failure or another log-in", async () => {
+  test("asks again after an hour, sooner after a failure, and at once after another log-in", async () => {
     const { discovery, answers, advance, modelCalls, replace } = world(["c1"]);
     answers.models = () => ok(offered);
     const callsAfter = async (ms: number) => {
@@ -137,8 +137,19 @@ describe("survey", () => {
     answers.models = () => ok(offered);
     expect(await callsAfter(1)).toBe(3);
     replace([{ ...stored("c1"), version: "another" }]);
-    expect(await callsAfter(5 * MINUTE - 1)).toBe(3);
-    expect(await callsAfter(1)).toBe(4);
+    expect(await callsAfter(0)).toBe(4);
+    expect(await callsAfter(HOUR - 1)).toBe(4);
+  });
+
+  test("does not hold another account's list against a log-in that took its place", async () => {
+    const { discovery, answers, offers, replace } = world(["c1"]);
+    answers.models = () => ok(offered);
+    await discovery.survey();
+    expect(offers.get("c1")?.has("glm-6")).toBe(false);
+    replace([{ ...stored("c1"), version: "another" }]);
+    answers.models = () => fail(fault("unavailable"));
+    await discovery.survey();
+    expect(offers.get("c1")).toBeUndefined();
   });
 
   test("keeps what it knows when the service can't be asked", async () => {
