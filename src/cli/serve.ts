@@ -21,6 +21,7 @@ import type { GatewayDeps } from "../gateway/attempt.ts";
 import { createGateway } from "../gateway/complete.ts";
 import { createDiscovery } from "../gateway/discovery.ts";
 import { withProfiles } from "../gateway/profiles.ts";
+import { createOverview } from "../gateway/overview.ts";
 import { createQuota, type QuotaService } from "../gateway/quota.ts";
 import { retryPolicy } from "../gateway/retry.ts";
 import { withWebSearch } from "../gateway/web-search.ts";
@@ -194,6 +195,7 @@ async function compose(deps: {
     }),
     admin: {
       key: config.adminApiKey ?? config.apiKey,
+      credentials: createOverview({ pool: pool.value, quota, runtime }),
       async reloadCredentials() {
         const reloaded = await pool.value.reload();
         return reloaded.ok ? told(reloaded.value) : fail(describeStoreFault(reloaded.failure));

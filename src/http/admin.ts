@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { CredentialOverview } from "../gateway/overview.ts";
 import type { Result } from "../result.ts";
 import type { Secret } from "../secret.ts";
 import type { HttpEnv } from "./env.ts";
@@ -8,10 +9,11 @@ export type AdminDeps = {
   key: Secret | undefined;
   /** Both outcomes are sentences for the operator. */
   reloadCredentials: () => Promise<Result<string, string>>;
+  credentials: () => Promise<CredentialOverview[]>;
 };
 
 /** The operator's API, to be mounted at `/api/admin`. Its errors are `{"error": "…"}`, as the Go build's launcher knows them. */
-export function adminRoutes({ key, reloadCredentials }: AdminDeps): Hono<HttpEnv> {
+export function adminRoutes({ key, reloadCredentials, credentials }: AdminDeps): Hono<HttpEnv> {
   const admin = new Hono<HttpEnv>();
 
   admin.use(async (c, next) => {
@@ -30,6 +32,8 @@ export function adminRoutes({ key, reloadCredentials }: AdminDeps): Hono<HttpEnv
       ? c.json({ success: true, message: reloaded.value })
       : c.json({ error: reloaded.failure }, 400);
   });
+
+  admin.get("/credentials", async (c) => c.json({ credentials: await credentials() }));
 
   return admin;
 }

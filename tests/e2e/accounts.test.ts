@@ -197,3 +197,17 @@ test("a used-up account rests until the day that its quota names", async () => {
   await until(() => existsSync(states) && readFileSync(states, "utf8").includes(end));
   expect(await Bun.file(states).json()).toMatchObject({ c1: { type: "exhausted", until: end } });
 });
+
+test("the operator sees states and quotas through the admin API, with the key alone", async () => {
+  const kiro = kept(startKiro());
+  kiro.management.limits = () => usageLimits({ used: 37.4219, plan: "KIRO PRO" });
+  const gateway = await startGateway({ kiro, credentials: kiro.accounts.credential("api-key") });
+  const url = `${gateway.url}/api/admin/credentials`;
+  expect((await fetch(url)).status).toBe(401);
+  const response = await fetch(url, { headers: { "x-api-key": gateway.apiKey } });
+  const text = await response.text();
+  expect(JSON.parse(text)).toMatchObject({
+    credentials: [{ state: "ready", quota: { plan: "KIRO PRO", used: 37.42, stale: false } }],
+  });
+  expect(text).not.toMatch(/EMULATED|@/);
+});

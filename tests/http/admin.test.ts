@@ -9,6 +9,7 @@ function world(outcome: Result<string, string> = ok("2 credentials"), key = new 
   let reloads = 0;
   const admin = adminRoutes({
     key,
+    credentials: async () => [],
     async reloadCredentials() {
       reloads += 1;
       return outcome;
@@ -54,7 +55,11 @@ describe("POST /api/admin/reload-credentials", () => {
   });
 
   test("is closed where no key is configured, also to one who sends none", async () => {
-    const admin = adminRoutes({ key: undefined, reloadCredentials: async () => ok("") });
+    const admin = adminRoutes({
+      key: undefined,
+      reloadCredentials: async () => ok(""),
+      credentials: async () => [],
+    });
     const response = await admin.request("/reload-credentials", { method: "POST" });
     expect(response.status).toBe(403);
     expect(await response.json()).toEqual({ error: expect.stringContaining("adminApiKey") });
