@@ -65,3 +65,13 @@ describe("POST /api/admin/reload-credentials", () => {
     expect(await response.json()).toEqual({ error: expect.stringContaining("adminApiKey") });
   });
 });
+
+describe("GET /api/admin/credentials", () => {
+  test("with the key lists them, without it says nothing", async () => {
+    const { admin } = world();
+    const listed = await admin.request("/credentials", { headers: { "x-api-key": KEY } });
+    expect(listed.status).toBe(200);
+    expect(await listed.json()).toEqual({ credentials: [] });
+    expect((await admin.request("/credentials")).status).toBe(401);
+  });
+});
