@@ -113,9 +113,11 @@ export function createStatesFile(deps: {
       if (release === undefined || !(await reread(owner))) {
         return saveAfter(release === undefined ? SAVE_AFTER_MS : RETRY_AFTER_MS, owner);
       }
-      const states = owner.snapshot();
-      await replaceFile(files, path, textOf(states), runtime.randomUUID());
-      known = textsOf(states);
+      const text = textOf(owner.snapshot());
+      await replaceFile(files, path, text, runtime.randomUUID());
+      // As it will be read: else an entry of our own would look like another's, and bring an ended state back.
+      const written = statesOf(text, path);
+      if (written.ok) known = textsOf(written.value);
       lastFault = undefined;
     } catch (error) {
       tell(errorCode(error));

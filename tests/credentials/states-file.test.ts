@@ -129,6 +129,18 @@ describe("the file of states", () => {
     expect(told).toEqual(["forget b", "forget a,b,c,d"]);
   });
 
+  test("knows its own entries again, however they are written in memory", async () => {
+    const { file, owner, told, hold, advance } = world();
+    const odd = { login: "v2", until: NOW + 3_600_000.25, since: NOW, type: "exhausted" } as const;
+    hold(new Map([["b", odd]]));
+    file.changed(owner);
+    await advance(1_000);
+    hold(new Map());
+    file.changed(owner);
+    await advance(1_000);
+    expect(told).toEqual([]);
+  });
+
   test("tells of an entry that another process has changed", async () => {
     const { file, owner, told, hold, content, advance, text } = world();
     hold(ALL);
