@@ -74,9 +74,11 @@ function flipped(bytes: Uint8Array, bit: number): Buffer {
   return copy;
 }
 
+// AWS's codec keeps headers as members of an object and loses this name there.
+const anyName = fc.string({ maxLength: 12 }).filter((name) => name !== "__proto__");
 const anyFrame = fc
   .tuple(
-    fc.dictionary(fc.string({ maxLength: 12 }), fc.string({ unit: "binary", maxLength: 30 }), {
+    fc.dictionary(anyName, fc.string({ unit: "binary", maxLength: 30 }), {
       maxKeys: 4,
     }),
     fc.uint8Array({ maxLength: 300 }),
