@@ -1,49 +1,18 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { createAuthenticate } from "../auth/authenticate.ts";
 import { checkExposure } from "../config/exposure.ts";
 import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { parseInlineCredential } from "../credentials/credential.ts";
-import { withApiKey } from "../credentials/environment.ts";
-import { createJournal } from "../credentials/journal.ts";
-import { createJsonStore } from "../credentials/json-store.ts";
-import { createPool } from "../credentials/pool.ts";
-import { renewInBackground } from "../credentials/renewal.ts";
-import type { Reloaded } from "../credentials/roster.ts";
-import { createStatesFile, statesPath } from "../credentials/states-file.ts";
-import type { StoreFault } from "../credentials/store.ts";
-import { createTokens } from "../credentials/tokens.ts";
-import { watchFiles } from "../credentials/watch.ts";
 import { type DemoUpstream, startDemoUpstream } from "../demo/upstream.ts";
-import type { GatewayDeps } from "../gateway/attempt.ts";
-import { createGateway } from "../gateway/complete.ts";
-import { createDiscovery } from "../gateway/discovery.ts";
-import { withProfiles } from "../gateway/profiles.ts";
-import { createOverview } from "../gateway/overview.ts";
-import { createQuota, type QuotaService } from "../gateway/quota.ts";
-import { retryPolicy } from "../gateway/retry.ts";
-import { withWebSearch } from "../gateway/web-search.ts";
-import { createApp } from "../http/app.ts";
-import { createRemoteImages } from "../http/remote-images.ts";
-import { createClient } from "../kiro/client.ts";
-import { createManagement } from "../kiro/management.ts";
-import { findListedModel, listModels } from "../kiro/models.ts";
-import type { UpstreamProfile } from "../kiro/profile.ts";
-import { createSearchClient } from "../kiro/web-search.ts";
-import { fail, ok, type Result } from "../result.ts";
-import { lookupAddresses, type Runtime } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
-import { createTokenCounter } from "../tokens/counter.ts";
 import { version } from "../version.ts";
+import { type Composed, compose } from "./compose.ts";
 import { firstSteps } from "./first-steps.ts";
-import { contextOf, describeStoreFault, loginSources, profileOf, sentence } from "./settings.ts";
+import { describeStoreFault, profileOf } from "./settings.ts";
 
 export type ServeOptions = { flags: ConfigFlags; demo: boolean };
-
-/** Heartbeats, and the longest that a streamed answer's head is held back for a real status. */
-const HEARTBEAT_MS = 10_000;
 
 /** Runs the server until a signal ends it. Gives the exit code: 0 after a shutdown, 1 where it could not start. */
 export async function serve(options: ServeOptions, runtime: Runtime): Promise<number> {
@@ -111,140 +80,6 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
   } finally {
     await demo?.stop();
   }
-}
-
-type Composed = {
-  fetch(request: Request, server: Bun.Server<undefined>): Response | Promise<Response>;
-  credentials: number;
-  /** What goes on beside the requests, until the signal aborts. */
-  run(signal: AbortSignal): Promise<void>;
-};
-
-/** Puts the parts together. Nothing outside this function knows all of them. */
-async function compose(deps: {
-  config: Config;
-  profile: UpstreamProfile;
-  credentialsPath: string;
-  /** An API key of Kiro from the environment. */
-  apiKey: string | undefined;
-  runtime: Runtime;
-  log: Log;
-}): Promise<Result<Composed, StoreFault>> {
-  const { config, profile, runtime, log } = deps;
-  const context = contextOf(config, profile);
-  const sources = loginSources({ home: homedir(), platform: process.platform }, runtime);
-  const file = createJsonStore({ path: deps.credentialsPath, context, runtime, sources });
-  const store = deps.apiKey === undefined ? file : withApiKey(file, deps.apiKey, context);
-  const journal = createJournal({ credentialsPath: deps.credentialsPath, log });
-  await journal.recover(store);
-  const statesFile = createStatesFile({ path: statesPath(deps.credentialsPath), runtime, log });
-  let quota: QuotaService | undefined;
-  const pool = await createPool({
-    store,
-    statesFile,
-    runtime,
-    log,
-    onExhausted: (credential) => void quota?.read(credential, { maxAgeMs: 0 }),
-    settings: {
-      rotation: config.rotation,
-      maxConcurrent: config.maxConcurrentPerCredential,
-      queueLength: config.queueLength,
-      queueTimeoutMs: config.queueTimeoutMs,
-    },
-  });
-  if (!pool.ok) return pool;
-  const tokens = createTokens({
-    pool: pool.value,
-    store,
-    runtime,
-    log,
-    journal,
-    settings: { context, refresh: profile },
-  });
-  const management = createManagement({ runtime, profile });
-  const known = { pool: pool.value, tokens, management, runtime, log };
-  quota = createQuota(known);
-  const discovery = createDiscovery({ ...known, quota, profile });
-  const counter = createTokenCounter();
-  const calls: GatewayDeps = {
-    pool: pool.value,
-    tokens: withProfiles(tokens, { ...known, store, profile }),
-    client: createClient({ runtime, profile }),
-    profile: discovery.profile,
-    policy: { ...retryPolicy, totalMs: config.limits.totalTimeoutMs },
-    runtime,
-    countText: (text) => counter.text(text),
-  };
-  const gateway = withWebSearch(createGateway(calls), {
-    ...calls,
-    searching: (search) =>
-      createGateway({ ...calls, client: createSearchClient({ runtime, profile }, search) }),
-  });
-  const app = createApp({
-    gateway,
-    counter,
-    runtime,
-    log,
-    authenticate: createAuthenticate({
-      ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
-      allowClientCredentials: config.allowClientCredentials,
-      parseInline(json) {
-        const credential = parseInlineCredential(json, context);
-        return credential.ok ? credential : fail(sentence(credential.failure));
-      },
-    }),
-    admin: {
-      key: config.adminApiKey ?? config.apiKey,
-      credentials: createOverview({ pool: pool.value, quota, runtime }),
-      async reloadCredentials() {
-        const reloaded = await pool.value.reload();
-        return reloaded.ok ? told(reloaded.value) : fail(describeStoreFault(reloaded.failure));
-      },
-    },
-    models: {
-      list: () => listModels(discovery.profile()),
-      find: (id) => findListedModel(id, discovery.profile()),
-    },
-    corsOrigins: config.corsOrigins,
-    keyless: config.apiKey === undefined,
-    maxBodyBytes: config.maxBodyBytes,
-    headWithinMs: HEARTBEAT_MS,
-    heartbeatMs: HEARTBEAT_MS,
-    ...(config.remoteImages && {
-      remoteImages: createRemoteImages({ runtime, lookup: lookupAddresses }),
-    }),
-  });
-  const credentials = Object.values(pool.value.states()).reduce((sum, count) => sum + count, 0);
-  return ok({
-    fetch: (request, server) => app.fetch(request, { server }),
-    credentials,
-    async run(signal) {
-      const reload = (): void => void pool.value.reload();
-      process.on("SIGHUP", reload);
-      const paths = [deps.credentialsPath, statesPath(deps.credentialsPath)];
-      const tasks = [
-        watchFiles({ paths, pool: pool.value, runtime }, signal),
-        renewInBackground({ pool: pool.value, tokens, runtime }, signal),
-        discovery.run(signal),
-      ];
-      await Promise.all(
-        tasks.map(async (task) => {
-          await task.catch((error: unknown) => log.error("bug", { detail: String(error) }));
-        }),
-      );
-      process.off("SIGHUP", reload);
-      await statesFile.flush();
-    },
-  });
-}
-
-/** What a reload has come to, in a sentence for the operator. */
-function told({ added, changed, removed, ...now }: Reloaded): Result<string, string> {
-  const done = `${now.credentials} credentials (${added} added, ${changed} changed, ${removed} removed)`;
-  if (now.missing) return fail(`credentials.json is not there; still ${done}`);
-  return now.rejected.length === 0
-    ? ok(done)
-    : fail(`${now.rejected.map(sentence).join("; ")}. Else taken over: ${done}`);
 }
 
 function listen(config: Config, app: Composed, log: Log): Bun.Server<undefined> | undefined {
