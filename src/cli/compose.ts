@@ -130,9 +130,10 @@ export async function compose(deps: {
     },
     corsOrigins: config.corsOrigins,
     keyless: config.apiKey === undefined,
-    maxBodyBytes: config.maxBodyBytes,
+    body: { maxBytes: config.maxBodyBytes, withinMs: config.limits.bodyTimeoutMs },
     headWithinMs: HEARTBEAT_MS,
     heartbeatMs: HEARTBEAT_MS,
+    stalledMs: config.limits.stalledTimeoutMs,
     ...(config.remoteImages && {
       remoteImages: createRemoteImages({ runtime, lookup: lookupAddresses }),
     }),

@@ -5,6 +5,7 @@ import { checkExposure } from "../config/exposure.ts";
 import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type DemoUpstream, startDemoUpstream } from "../demo/upstream.ts";
+import { IDLE_SECONDS } from "../http/completions.ts";
 import type { Runtime } from "../runtime.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { version } from "../version.ts";
@@ -89,7 +90,7 @@ function listen(config: Config, app: Composed, log: Log): Bun.Server<undefined> 
       port: config.port,
       fetch: (request, server) => app.fetch(request, server),
       // Between requests; the routes that stream switch it off for themselves.
-      idleTimeout: 120,
+      idleTimeout: IDLE_SECONDS,
       // The limit is ours, with an answer that clients can read: Bun's own is empty, and cuts some clients off.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // Else Bun prints the source around every error and answers with a page.

@@ -117,6 +117,8 @@ const upstream = z.object({
 });
 
 const limits = z.object({
+  bodyTimeoutMs: wait(300_000, "How long a client may take to send its request."),
+  stalledTimeoutMs: wait(120_000, "How long a client may read nothing of its answer."),
   headersTimeoutMs: wait(60_000, "How long the service may take to answer with a status."),
   firstEventTimeoutMs: wait(120_000, "How long it may then take to send its first event."),
   idleTimeoutMs: wait(300_000, "How long it may fall silent in the middle of an answer."),

@@ -18,6 +18,8 @@ export type Failure = {
         | "model-not-found"
         /** The body is over the size limit. */
         | "too-large"
+        /** The body did not arrive in time. */
+        | "request-timeout"
         /** A feature that this gateway does not offer. */
         | "not-supported"
         /** The request goes on from an earlier reply, and none is kept. */

@@ -137,6 +137,7 @@ const HOPE = {
   "not-found": 0,
   "model-not-found": 0,
   "too-large": 0,
+  "request-timeout": 0,
   "not-supported": 0,
   internal: 0,
   "context-overflow": 0,

@@ -50,6 +50,9 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
         durationMs: Math.round(runtime.monotonic() - startedAt),
       });
     }
+    c.res.headers.set("x-content-type-options", "nosniff");
+    // The rest of such a body can't be told from the next request.
+    if (c.res.status === 408) c.res.headers.set("connection", "close");
     c.res.headers.set("request-id", id);
     c.res.headers.set("x-request-id", id);
   });
@@ -125,7 +128,7 @@ function isLocal(origin: string): boolean {
 async function countTokens(request: Request, deps: AppDeps): Promise<Result<number, Failure>> {
   const caller = deps.authenticate(claimOf(request.headers));
   if (!caller.ok) return caller;
-  const body = await readJson(request, deps.maxBodyBytes);
+  const body = await readJson(request, deps.body, deps.runtime);
   if (!body.ok) return body;
   const conversation = await parseWithImages(
     (images) => parseCountTokens(body.value, request.headers, images),

@@ -2,6 +2,8 @@ import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } fro
 import type { Failure } from "../conversation/failure.ts";
 import { jsonFault } from "../json-fault.ts";
 import { fail, ok, type Result } from "../result.ts";
+import type { Runtime } from "../runtime.ts";
+import { within } from "./within.ts";
 
 type Decoder = (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer;
 
@@ -13,14 +15,19 @@ const DECODERS = new Map<string, Decoder>([
   ["zstd", zstdDecompressSync],
 ]);
 
-/** The request's JSON. `maxBytes` holds for the body as sent and as decompressed. */
+/** `maxBytes` holds for the body as sent and as decompressed. */
+export type BodyLimits = { maxBytes: number; withinMs: number };
+
+/** The request's JSON. */
 export async function readJson(
   request: Request,
-  maxBytes: number,
+  { maxBytes, withinMs }: BodyLimits,
+  runtime: Pick<Runtime, "timer">,
 ): Promise<Result<unknown, Failure>> {
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes)
     return fail(tooLarge(maxBytes));
-  const bytes = await readBytes(request, maxBytes);
+  const bytes = await within(runtime, withinMs, readBytes(request, maxBytes));
+  if (bytes === undefined) return fail(tooSlow(withinMs));
   if (!bytes.ok) return bytes;
   const text = new TextDecoder().decode(bytes.value);
   try {
@@ -98,5 +105,12 @@ function tooLarge(maxBytes: number): Failure {
   return {
     kind: "too-large",
     message: `Request exceeds the maximum size of ${Math.floor(maxBytes / 1024 / 1024)} MB`,
+  };
+}
+
+function tooSlow(withinMs: number): Failure {
+  return {
+    kind: "request-timeout",
+    message: `The request body was not complete after ${Math.round(withinMs / 1000)} s`,
   };
 }

@@ -10,10 +10,11 @@ import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { TokenCounter } from "../tokens/counter.ts";
 import type { Encoder, Wire } from "../wire/wire.ts";
-import { readJson } from "./body.ts";
+import { type BodyLimits, readJson } from "./body.ts";
 import type { HttpEnv } from "./env.ts";
 import { eventStream } from "./event-stream.ts";
 import { parseWithImages, type RemoteImages } from "./remote-images.ts";
+import { within } from "./within.ts";
 
 export type CompletionDeps = {
   gateway: Gateway;
@@ -21,13 +22,18 @@ export type CompletionDeps = {
   counter: TokenCounter;
   runtime: Runtime;
   log: Log;
-  maxBodyBytes: number;
+  body: BodyLimits;
   /** How long a streamed answer may hold its head back for a real status. */
   headWithinMs: number;
   heartbeatMs: number;
+  /** How long a client may read nothing of what was sent to it. */
+  stalledMs: number;
   /** Without it, requests with images to be fetched are refused. */
   remoteImages?: RemoteImages;
 };
+
+/** How long a connection may be silent between two requests. */
+export const IDLE_SECONDS = 120;
 
 /** What the log line of one request is made of. */
 type Account = {
@@ -48,13 +54,15 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
     const requestId = c.get("requestId");
     c.set("logged", true);
     const request = c.req.raw;
-    // Bun closes a connection after ten silent seconds, also before the head is out.
+    // Bun closes a connection that has been silent for some time, also before the head is out.
     c.env.server?.timeout(request, 0);
     const startedAt = runtime.monotonic();
     const log = deps.log.child({ request: requestId });
     const account: Account = { notices: [], usage: {} };
 
     const finish = (status: number, outcome: string, failure?: Failure): void => {
+      // The next request on the connection may be long in coming, but not for ever.
+      c.env.server?.timeout(request, IDLE_SECONDS);
       const line = logLine(wire.name, account, {
         status,
         outcome,
@@ -79,7 +87,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
     const caller = deps.authenticate(claimOf(request.headers));
     if (!caller.ok) return refuse(caller.failure);
     account.caller = caller.value.name;
-    const body = await readJson(request, deps.maxBodyBytes);
+    const body = await readJson(request, deps.body, runtime);
     if (!body.ok) return refuse(body.failure);
     const parsed = await parseWithImages(
       (images) => wire.parse(body.value, request.headers, images),
@@ -141,6 +149,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
       late: early === undefined,
       signal: request.signal,
       heartbeatMs: deps.heartbeatMs,
+      stalledMs: deps.stalledMs,
       onEvents,
       onEnd: ({ outcome, failure }) =>
         finish(outcome === "cancelled" ? 499 : 200, outcome, failure),
@@ -173,21 +182,6 @@ async function fold<Event>(
     }
   }
   return ok(wire.fold(wireEvents));
-}
-
-/** The promise's value if it comes in time. */
-async function within<T>(
-  runtime: Runtime,
-  ms: number,
-  promise: Promise<T>,
-): Promise<T | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  const timer = runtime.timer(ms, () => resolve(undefined));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    timer.cancel();
-  }
 }
 
 function note(account: Account, events: ReplyEvent[]): void {

@@ -3,6 +3,7 @@ import type { ReplyEvent } from "../conversation/reply.ts";
 import type { Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Encoder, Wire } from "../wire/wire.ts";
+import { within } from "./within.ts";
 
 /** How a streamed answer ended, for the log. */
 export type StreamEnd = { outcome: "complete" | "failed" | "cancelled"; failure?: Failure };
@@ -29,6 +30,8 @@ export function eventStream<Event>(deps: {
   late: boolean;
   signal: AbortSignal;
   heartbeatMs: number;
+  /** How long the client may read nothing, with more to be sent than the connection takes. */
+  stalledMs: number;
   onEvents(events: ReplyEvent[]): void;
   onEnd(end: StreamEnd): void;
   onBug(error: unknown): void;
@@ -61,7 +64,10 @@ export function eventStream<Event>(deps: {
       if (text !== "") write(text);
       heartbeat.refresh();
       if (draining !== undefined) {
-        await untilDrained(draining, signal);
+        const drained = untilDrained(draining, signal);
+        if ((await within(runtime, deps.stalledMs, drained)) !== true) {
+          return { outcome: "cancelled" };
+        }
         draining = undefined;
       }
       return end;
@@ -95,12 +101,15 @@ export function eventStream<Event>(deps: {
         return { outcome: "failed", failure: { kind: "internal", message: "Internal error" } };
       });
       deps.onEnd(end);
+      if (end.outcome === "complete") {
+        sink.close();
+        return;
+      }
       if (end.outcome === "failed") {
         await runtime.sleep(BEFORE_CUT_MS, signal).catch(() => undefined);
-        sink.close(new Error("the reply failed"));
-      } else {
-        sink.close();
       }
+      // Not a clean end, also for a client that has stopped reading and may yet come back to it.
+      sink.close(new Error("the reply is not complete"));
     },
   } as const);
 }
@@ -112,12 +121,13 @@ type Sink = {
   close(error?: Error): void;
 };
 
-async function untilDrained(draining: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const onAbort = (): void => resolve();
+/** Whether the client still reads: false where it leaves first. */
+async function untilDrained(draining: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const onAbort = (): void => resolve(false);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    await Promise.race([draining, promise]);
+    return await Promise.race([draining.then(() => true), promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

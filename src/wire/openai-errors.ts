@@ -23,6 +23,7 @@ const ERRORS = {
   "not-found": { ...badRequest, status: 404, code: "unknown_url" },
   "model-not-found": { ...badRequest, status: 404, code: "model_not_found" },
   "too-large": { ...badRequest, status: 413 },
+  "request-timeout": { ...badRequest, status: 408 },
   // Codex stops at once on this type; as any other 429 it would come again and again.
   quota: { status: 429, type: "insufficient_quota", code: "insufficient_quota", retry: false },
   "rate-limited": {

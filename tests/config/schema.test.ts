@@ -21,6 +21,8 @@ describe("configSchema", () => {
       modelAliases: {},
       upstream: {},
       limits: {
+        bodyTimeoutMs: 300_000,
+        stalledTimeoutMs: 120_000,
         headersTimeoutMs: 60_000,
         firstEventTimeoutMs: 120_000,
         idleTimeoutMs: 300_000,

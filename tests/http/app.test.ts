@@ -69,7 +69,8 @@ function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless =
     models: { list: () => [model], find: (id) => (id === model.id ? model : undefined) },
     corsOrigins: ["*"],
     keyless,
-    maxBodyBytes: 10_000,
+    body: { maxBytes: 10_000, withinMs: 60_000 },
+    stalledMs: 60_000,
     headWithinMs: 10_000,
     heartbeatMs: 10_000,
   });

@@ -50,6 +50,7 @@ function play(begun: Promise<Result<{ events: Events }, Failure>>, late = false)
     late,
     signal: client.signal,
     heartbeatMs: 10_000,
+    stalledMs: 60_000,
     onEvents: () => undefined,
     onEnd: (end) => void ends.push(end),
     onBug: (error) => void bugs.push(error),
@@ -179,7 +180,7 @@ describe("event stream", () => {
 });
 
 /** Serves one endless reply of large batches, and says how many were asked for. */
-function serveEndless() {
+function serveEndless(runtime = realRuntime()) {
   const world = {
     batches: 0,
     ended: Promise.withResolvers<StreamEnd>(),
@@ -202,13 +203,14 @@ function serveEndless() {
     fetch: (request) =>
       new Response(
         eventStream({
-          runtime: realRuntime(),
+          runtime,
           wire: plain,
           encoder: { push: words, heartbeat: () => "" },
           begun: Promise.resolve(ok({ events: endless() })),
           late: false,
           signal: request.signal,
-          heartbeatMs: 60_000,
+          heartbeatMs: 3_600_000,
+          stalledMs: 60_000,
           onEvents: () => undefined,
           onEnd: (end) => world.ended.resolve(end),
           onBug: () => undefined,
@@ -218,17 +220,38 @@ function serveEndless() {
   return { world, server };
 }
 
+/** Resolves when the number of batches has stood still for a good many turns. */
+async function untilStopped(world: { batches: number }): Promise<void> {
+  for (let before = -1; world.batches !== before || before === 0;) {
+    before = world.batches;
+    await Bun.sleep(100);
+  }
+}
+
 describe("event stream over a socket", () => {
+  test("a client that reads nothing for too long is cut off", async () => {
+    const time = createTestRuntime();
+    const { world, server } = serveEndless(time.runtime);
+    const socket = connect(server.port ?? 0, "127.0.0.1");
+    const cut = Promise.withResolvers<void>();
+    socket.on("error", () => cut.resolve());
+    socket.pause();
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await untilStopped(world);
+    await time.advance(60_001);
+    expect(await world.ended.promise).toEqual({ outcome: "cancelled" });
+    await world.closed.promise;
+    socket.resume();
+    await cut.promise;
+    await server.stop(true);
+  });
+
   test("a client that stops reading stops the reply, and its departure ends it", async () => {
     const { world, server } = serveEndless();
     const socket = connect(server.port ?? 0, "127.0.0.1");
     socket.pause();
     socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    // Over when the number of batches has stood still for a good many turns.
-    for (let before = -1; world.batches !== before || before === 0;) {
-      before = world.batches;
-      await Bun.sleep(100);
-    }
+    await untilStopped(world);
     expect(world.batches).toBeLessThan(500);
     socket.destroy();
     await world.closed.promise;

@@ -16,6 +16,7 @@ const ERRORS = {
   "not-found": { status: 404, type: "not_found_error", retry: false },
   "model-not-found": { status: 404, type: "not_found_error", retry: false },
   "too-large": { status: 413, type: "request_too_large", retry: false },
+  "request-timeout": { status: 408, type: "timeout_error", retry: true },
   "not-supported": { status: 501, type: "not_supported", retry: false },
   "rate-limited": { status: 429, type: "rate_limit_error", retry: true, retryAfterSeconds: 5 },
   internal: { status: 500, type: "api_error", retry: true },
