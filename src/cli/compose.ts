@@ -37,7 +37,7 @@ import { contextOf, describeStoreFault, loginSources, sentence } from "./setting
 const HEARTBEAT_MS = 10_000;
 
 export type Composed = {
-  fetch(request: Request, server: Bun.Server<undefined>): Response | Promise<Response>;
+  fetch: (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>;
   credentials: number;
   /** What goes on beside the requests, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
@@ -147,7 +147,7 @@ export async function compose(deps: {
       process.on("SIGHUP", reload);
       const paths = [deps.credentialsPath, statesPath(deps.credentialsPath)];
       const tasks = [
-        watchFiles({ paths, pool: pool.value, runtime }, signal),
+        watchFiles({ paths, reload: () => pool.value.reload(), runtime }, signal),
         renewInBackground({ pool: pool.value, tokens, runtime }, signal),
         discovery.run(signal),
       ];

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { checkExposure } from "../config/exposure.ts";
 import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import { watchFiles } from "../credentials/watch.ts";
 import { type DemoUpstream, startDemoUpstream } from "../demo/upstream.ts";
-import { IDLE_SECONDS } from "../http/completions.ts";
 import type { Runtime } from "../runtime.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { version } from "../version.ts";
-import { type Composed, compose } from "./compose.ts";
+import { compose } from "./compose.ts";
 import { firstSteps } from "./first-steps.ts";
+import { listen, type Listener } from "./listener.ts";
 import { describeStoreFault, profileOf } from "./settings.ts";
 
 export type ServeOptions = { flags: ConfigFlags; demo: boolean };
@@ -59,9 +60,13 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
       console.error(`Refusing to start: ${describeStoreFault(app.failure)}`);
       return 1;
     }
-    const server = listen(config, app.value, log);
-    if (server === undefined) return 1;
-    const { origin } = server.url;
+    const listening = await listen(config, app.value.fetch, log);
+    if (!listening.ok) {
+      console.error(listening.failure);
+      return 1;
+    }
+    const listener = listening.value;
+    const { origin } = listener.url;
     log.info("listening", {
       url: origin,
       version,
@@ -73,8 +78,11 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
       console.log(firstSteps({ url: origin, credentialsPath, demo: demo !== undefined }));
     }
     const background = new AbortController();
-    const running = app.value.run(background.signal);
-    await shutdown(server, config.shutdownGraceMs, runtime, log);
+    const running = Promise.all([
+      app.value.run(background.signal),
+      watchCertificate(config, listener, runtime, background.signal),
+    ]);
+    await shutdown(listener, config.shutdownGraceMs, runtime, log);
     background.abort();
     await running;
     return 0;
@@ -83,36 +91,9 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
   }
 }
 
-function listen(config: Config, app: Composed, log: Log): Bun.Server<undefined> | undefined {
-  try {
-    return Bun.serve({
-      hostname: config.host,
-      port: config.port,
-      fetch: (request, server) => app.fetch(request, server),
-      // Between requests; the routes that stream switch it off for themselves.
-      idleTimeout: IDLE_SECONDS,
-      // The limit is ours, with an answer that clients can read: Bun's own is empty, and cuts some clients off.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      // Else Bun prints the source around every error and answers with a page.
-      development: false,
-      // Else `development: false` lets a second gateway on the port, and it gets every other connection.
-      reusePort: false,
-    });
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    log.error("cannot-listen", { host: config.host, port: config.port, code });
-    console.error(
-      code === "EADDRINUSE"
-        ? `Port ${config.port} is in use: stop the other program or choose another with -port.`
-        : `Can't listen on ${config.host}:${config.port} (${code}).`,
-    );
-    return undefined;
-  }
-}
-
 /** Waits for SIGTERM or SIGINT, then for the running answers, but not longer than `graceMs`. */
 async function shutdown(
-  server: Bun.Server<undefined>,
+  listener: Listener,
   graceMs: number,
   runtime: Runtime,
   log: Log,
@@ -120,16 +101,27 @@ async function shutdown(
   const { promise: signal, resolve } = Promise.withResolvers<string>();
   process.once("SIGTERM", () => resolve("SIGTERM"));
   process.once("SIGINT", () => resolve("SIGINT"));
-  log.info("stopping", { signal: await signal, running: server.pendingRequests });
+  log.info("stopping", { signal: await signal, running: listener.running() });
   const grace = new AbortController();
-  const stopped = server.stop().finally(() => grace.abort());
+  const stopped = listener.stop().finally(() => grace.abort());
   await runtime.sleep(graceMs, grace.signal).catch(() => undefined);
   if (!grace.signal.aborted) {
-    log.warn("answers-cut-off", { running: server.pendingRequests });
-    void server.stop(true);
+    log.warn("answers-cut-off", { running: listener.running() });
+    void listener.stop(true);
   }
   await stopped;
   log.info("stopped");
+}
+
+async function watchCertificate(
+  { tls }: Pick<Config, "tls">,
+  listener: Listener,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<void> {
+  if (tls === undefined) return;
+  const reload = async (): Promise<void> => await listener.renew();
+  await watchFiles({ paths: [tls.cert, tls.key], reload, runtime }, signal);
 }
 
 type Demo = { upstream: DemoUpstream; credentialsPath: string; stop(): Promise<void> };

@@ -128,6 +128,18 @@ const limits = z.object({
   ),
 });
 
+function path(description: string) {
+  return z.string().min(1).register(notes, { type: "text", expected: "a path", description });
+}
+
+/** Both or neither. */
+const tls = z.object({
+  cert: path(
+    "File of the certificate (PEM, with its chain), for HTTPS; taken over when it changes.",
+  ),
+  key: path("File of the certificate's private key (PEM)."),
+});
+
 const topLevel = {
   host: text(/^(?:[\w.:%-]+|\[[\w.:%]+\])$/)
     .transform((host) => host.replaceAll(/[[\]]/g, ""))
@@ -251,6 +263,7 @@ export const configSchema = z.object({
   ...topLevel,
   upstream: upstream.prefault({}),
   limits: limits.prefault({}),
+  tls: tls.exactOptional(),
 });
 
 /**
@@ -277,6 +290,7 @@ export const configKeys: ConfigKey[] = [
   ...keysOf("", topLevel),
   ...keysOf("upstream.", upstream.shape),
   ...keysOf("limits.", limits.shape),
+  ...keysOf("tls.", tls.shape),
 ];
 
 function keysOf(prefix: string, shape: Record<string, z.ZodType>): ConfigKey[] {

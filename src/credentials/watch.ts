@@ -1,25 +1,24 @@
 import { stat } from "node:fs/promises";
 import type { Runtime } from "../runtime.ts";
 import { errorCode } from "./files.ts";
-import type { Pool } from "./pool.ts";
 
 const EVERY_MS = 2_000;
 
 /**
- * Has the pool take over what somebody writes into its files, within seconds, until the signal aborts. Asked for in
+ * Has what somebody writes into files taken over within seconds, until the signal aborts. Asked for in
  * turns, because the system's own notices do not come from network drives and mounted single files, and end when an
  * editor puts a new file in the place of the old one.
  */
 export async function watchFiles(
   deps: {
     paths: readonly string[];
-    pool: Pick<Pool, "reload">;
+    reload: () => Promise<unknown>;
     runtime: Pick<Runtime, "sleep">;
     stamp?: (path: string) => Promise<string>;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { paths, pool, runtime, stamp = fileStamp } = deps;
+  const { paths, reload, runtime, stamp = fileStamp } = deps;
   const look = async (): Promise<string> => (await Promise.all(paths.map(stamp))).join(" ");
   try {
     for (let seen = await look(); ;) {
@@ -27,7 +26,7 @@ export async function watchFiles(
       const now = await look();
       if (now === seen) continue;
       seen = now;
-      await pool.reload();
+      await reload();
     }
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;

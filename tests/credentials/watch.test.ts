@@ -8,19 +8,12 @@ import { createTestRuntime } from "../support/runtime.ts";
 const folder = await mkdtemp(join(tmpdir(), "kiro-proxy-watch-"));
 afterAll(async () => await rm(folder, { recursive: true, force: true }));
 
-const counted = { added: 0, changed: 0, removed: 0, credentials: 0, rejected: [], missing: false };
-
 function watched(stamp?: (path: string) => Promise<string>, paths = ["a", "b"]) {
   const clock = createTestRuntime();
   const ending = new AbortController();
   let reloads = 0;
-  const pool = {
-    async reload() {
-      reloads += 1;
-      return { ok: true, value: counted } as const;
-    },
-  };
-  const deps = { paths, pool, runtime: clock.runtime, ...(stamp && { stamp }) };
+  const reload = async (): Promise<void> => void (reloads += 1);
+  const deps = { paths, reload, runtime: clock.runtime, ...(stamp && { stamp }) };
   const running = watchFiles(deps, ending.signal);
   return { ...clock, ending, running, reloads: () => reloads };
 }
