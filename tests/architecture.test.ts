@@ -8,7 +8,7 @@ const LEAVES = ["result", "secret", "runtime", "version", "json-fault", "proxy",
 const PACKAGES: Record<string, string[]> = {
   "ai-tokenizer": ["tokens/"],
   hono: ["http/"],
-  zod: ["wire/", "kiro/events.ts", "credentials/", "auth/", "config/", "http/admin"],
+  zod: ["wire/", "kiro/events.ts", "credentials/", "auth/", "config/", "usage/", "http/admin"],
 };
 
 type Source = { path: string; room: string; text: string; imports: string[] };

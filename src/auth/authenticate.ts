@@ -2,6 +2,7 @@ import type { Failure } from "../conversation/failure.ts";
 import type { CredentialSource } from "../credentials/pool.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Secret } from "../secret.ts";
+import type { UserLimits } from "../usage/limits.ts";
 import type { Claim } from "./claim.ts";
 
 /** Somebody who may use the gateway. */
@@ -10,6 +11,8 @@ export type Caller = {
   name: string;
   /** Whose credential pays. */
   source: CredentialSource;
+  /** The user of the gateway that it is; one with the gateway's own key is none, and has no limits. */
+  user?: { id: string; name: string; limits: UserLimits };
 };
 
 export type AuthenticateOptions = {

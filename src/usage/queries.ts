@@ -1,0 +1,167 @@
+import type { SQL } from "bun";
+
+/** Which requests; times are milliseconds since the epoch. */
+export type UsageFilter = {
+  /** From here on. */
+  since?: number;
+  /** Before this. */
+  until?: number;
+  /** The id of a user, or the name of a caller that is none. */
+  user?: string;
+};
+
+export const USAGE_GROUPS = ["user", "model", "credential", "day"] as const;
+export type UsageBy = (typeof USAGE_GROUPS)[number];
+
+export type UsageTotals = {
+  requests: number;
+  failed: number;
+  cancelled: number;
+  input_tokens: number;
+  output_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  /** As the service has charged them. */
+  credits: number;
+  /** What was counted against limits where the service said nothing; not part of `credits`. */
+  estimated_credits: number;
+};
+
+/** `key` is a user's id or a caller's name, a model of the service, a credential's id or a day (UTC); `none` where there was none. */
+export type UsageRow = { key: string } & UsageTotals;
+
+/** A request of the ledger as it is exported and shown. */
+export type LedgerEntry = {
+  id: number;
+  /** ISO 8601. */
+  time: string;
+  request_id: string;
+  user_id: string | null;
+  caller: string | null;
+  credential: string | null;
+  protocol: string;
+  stream: boolean | null;
+  model: string | null;
+  upstream_model: string | null;
+  /** Null where the gateway ended before it answered. */
+  status: number | null;
+  outcome: string;
+  failure: string | null;
+  input_tokens: number | null;
+  output_tokens: number | null;
+  cache_read_tokens: number | null;
+  cache_write_tokens: number | null;
+  credits: number | null;
+  estimated_credits: number | null;
+  first_event_ms: number | null;
+  upstream_ms: number | null;
+  duration_ms: number | null;
+  attempts: number;
+  /** Every call to the service, in their order. */
+  chain: { credential: string; fault?: string; ms: number; credits?: number }[];
+};
+
+export type EntryPage = {
+  entries: LedgerEntry[];
+  /** `before` of the next page; null on the last one. */
+  next: number | null;
+};
+
+const SUMS = `count(*) AS requests,
+  sum(outcome = 'failed') AS failed,
+  sum(outcome = 'cancelled') AS cancelled,
+  sum(coalesce(input_tokens, 0)) AS input_tokens,
+  sum(coalesce(output_tokens, 0)) AS output_tokens,
+  sum(coalesce(cache_read_tokens, 0)) AS cache_read_tokens,
+  sum(coalesce(cache_write_tokens, 0)) AS cache_write_tokens,
+  sum(coalesce(credits, 0)) AS credits,
+  sum(coalesce(estimated_credits, 0)) AS estimated_credits`;
+
+const KEYS = {
+  user: "coalesce(user_id, caller, 'none')",
+  model: "coalesce(upstream_model, model, 'none')",
+  credential: "coalesce(credential, 'none')",
+  day: "strftime('%Y-%m-%d', at / 1000, 'unixepoch')",
+} satisfies Record<UsageBy, string>;
+
+/** Sums by one thing; days in their order, all else by what was spent. */
+export async function usageBy(sql: SQL, by: UsageBy, filter: UsageFilter): Promise<UsageRow[]> {
+  const order = by === "day" ? "key" : "credits DESC, requests DESC, key";
+  const { where, values } = conditions(filter);
+  const rows = await sql.unsafe<UsageRow[]>(
+    `SELECT ${KEYS[by]} AS key, ${SUMS} FROM requests ${where} GROUP BY key ORDER BY ${order}`,
+    values,
+  );
+  return [...rows];
+}
+
+export async function usageTotals(sql: SQL, filter: UsageFilter): Promise<UsageTotals> {
+  const { where, values } = conditions(filter);
+  const rows = await sql.unsafe<UsageTotals[]>(`SELECT ${SUMS} FROM requests ${where}`, values);
+  const [totals] = rows;
+  return totals === undefined || totals.requests === 0 ? { ...NOTHING } : totals;
+}
+
+const NOTHING: UsageTotals = {
+  requests: 0,
+  failed: 0,
+  cancelled: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_read_tokens: 0,
+  cache_write_tokens: 0,
+  credits: 0,
+  estimated_credits: 0,
+};
+
+type StoredEntry = Omit<LedgerEntry, "time" | "stream" | "chain"> & {
+  at: number;
+  stream: number | null;
+  chain: string | null;
+};
+
+/** Single requests, the latest first. `before` is the `next` of the page before. */
+export async function entries(
+  sql: SQL,
+  filter: UsageFilter & { before?: number; limit: number },
+): Promise<EntryPage> {
+  const { where, values } = conditions(filter);
+  const found = await sql.unsafe<StoredEntry[]>(
+    `SELECT id, at, request_id, user_id, caller, credential, wire AS protocol, stream, model,
+      upstream_model, status, outcome, failure, input_tokens, output_tokens, cache_read_tokens,
+      cache_write_tokens, credits, estimated_credits, first_event_ms, upstream_ms, duration_ms,
+      attempts, chain
+    FROM requests ${where} ORDER BY id DESC LIMIT ?`,
+    [...values, filter.limit + 1],
+  );
+  const page = found.slice(0, filter.limit).map(entryOf);
+  return { entries: page, next: found.length > filter.limit ? (page.at(-1)?.id ?? null) : null };
+}
+
+function entryOf({ id, at, stream, chain, ...rest }: StoredEntry): LedgerEntry {
+  return {
+    id,
+    time: new Date(at).toISOString(),
+    ...rest,
+    stream: stream === null ? null : stream === 1,
+    chain: chain === null ? [] : JSON.parse(chain),
+  };
+}
+
+function conditions(filter: UsageFilter & { before?: number }): {
+  where: string;
+  values: (string | number)[];
+} {
+  const { since, until, user, before } = filter;
+  const parts: [string, (string | number)[]][] = [];
+  if (since !== undefined) parts.push(["at >= ?", [since]]);
+  if (until !== undefined) parts.push(["at < ?", [until]]);
+  if (user !== undefined) {
+    parts.push(["(user_id = ? OR (user_id IS NULL AND caller = ?))", [user, user]]);
+  }
+  if (before !== undefined) parts.push(["id < ?", [before]]);
+  return {
+    where: parts.length === 0 ? "" : `WHERE ${parts.map(([text]) => text).join(" AND ")}`,
+    values: parts.flatMap(([, values]) => values),
+  };
+}
