@@ -8,6 +8,7 @@ const LEAVES = ["result", "secret", "runtime", "version", "json-fault", "proxy",
 const PACKAGES: Record<string, string[]> = {
   "ai-tokenizer": ["tokens/"],
   hono: ["http/"],
+  "prom-client": ["telemetry/metrics.ts"],
   zod: ["wire/", "kiro/events.ts", "credentials/", "auth/", "config/", "usage/", "http/admin"],
 };
 

@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { createAuthenticate } from "../auth/authenticate.ts";
+import { isLoopback } from "../config/exposure.ts";
 import type { Config } from "../config/schema.ts";
 import { parseInlineCredential } from "../credentials/credential.ts";
 import { withApiKey } from "../credentials/environment.ts";
@@ -24,13 +25,16 @@ import { createApp } from "../http/app.ts";
 import { createRemoteImages } from "../http/remote-images.ts";
 import { createClient } from "../kiro/client.ts";
 import { createManagement } from "../kiro/management.ts";
-import { findListedModel, listModels } from "../kiro/models.ts";
+import { findListedModel, isKnownModel, listModels, resolveModel } from "../kiro/models.ts";
 import type { UpstreamProfile } from "../kiro/profile.ts";
 import { createSearchClient } from "../kiro/web-search.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { lookupAddresses, type Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
 import { createTokenCounter } from "../tokens/counter.ts";
+import { createLedger } from "../usage/ledger.ts";
+import { createLimits } from "../usage/limits.ts";
 import { contextOf, describeStoreFault, loginSources, sentence } from "./settings.ts";
 
 /** Heartbeats, and the longest that a streamed answer's head is held back for a real status. */
@@ -39,6 +43,8 @@ const HEARTBEAT_MS = 10_000;
 export type Composed = {
   fetch: (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>;
   credentials: number;
+  /** To be called when the server stops to take requests: it is not ready any more. */
+  stopping: () => void;
   /** What goes on beside the requests, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 };
@@ -48,6 +54,7 @@ export async function compose(deps: {
   config: Config;
   profile: UpstreamProfile;
   credentialsPath: string;
+  databasePath: string;
   /** An API key of Kiro from the environment. */
   apiKey: string | undefined;
   runtime: Runtime;
@@ -103,11 +110,41 @@ export async function compose(deps: {
     searching: (search) =>
       createGateway({ ...calls, client: createSearchClient({ runtime, profile }, search) }),
   });
+  const ledger = createLedger({
+    path: deps.databasePath,
+    retentionDays: config.ledgerRetentionDays,
+    runtime,
+    log,
+  });
+  const metrics = createMetrics({
+    credentials: () => pool.value.states(),
+    load: () => pool.value.load(),
+    ledger: ledger.status,
+    knowsModel: (id) => isKnownModel(id, discovery.profile()),
+    memory: () => process.memoryUsage.rss(),
+  });
+  let stopping = false;
+  const adminKey = config.adminApiKey ?? config.apiKey;
   const app = createApp({
     gateway,
     counter,
     runtime,
     log,
+    ledger,
+    metrics,
+    limits: createLimits({
+      defaults: config.userLimits,
+      ledger,
+      runtime,
+      modelId: (name) => resolveModel(name, discovery.profile()).id,
+    }),
+    health: {
+      credentials: () => pool.value.states(),
+      ledger: ledger.status,
+      stopping: () => stopping,
+      metrics,
+      metricsFor: (config.metricsOpen ?? isLoopback(config.host)) ? "everybody" : adminKey,
+    },
     authenticate: createAuthenticate({
       ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
       allowClientCredentials: config.allowClientCredentials,
@@ -117,7 +154,7 @@ export async function compose(deps: {
       },
     }),
     admin: {
-      key: config.adminApiKey ?? config.apiKey,
+      key: adminKey,
       credentials: createOverview({ pool: pool.value, quota, runtime }),
       async reloadCredentials() {
         const reloaded = await pool.value.reload();
@@ -142,7 +179,11 @@ export async function compose(deps: {
   return ok({
     fetch: (request, server) => app.fetch(request, { server }),
     credentials,
+    stopping() {
+      stopping = true;
+    },
     async run(signal) {
+      await ledger.open();
       const reload = (): void => void pool.value.reload();
       process.on("SIGHUP", reload);
       const paths = [deps.credentialsPath, statesPath(deps.credentialsPath)];
@@ -158,6 +199,7 @@ export async function compose(deps: {
       );
       process.off("SIGHUP", reload);
       await statesFile.flush();
+      await ledger.close();
     },
   });
 }

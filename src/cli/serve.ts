@@ -52,6 +52,7 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
       config,
       profile,
       credentialsPath,
+      databasePath: demo?.databasePath ?? loaded.value.config.databasePath,
       apiKey: demo === undefined ? process.env["KIRO_API_KEY"] || undefined : undefined,
       runtime,
       log,
@@ -82,7 +83,7 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
       app.value.run(background.signal),
       watchCertificate(config, listener, runtime, background.signal),
     ]);
-    await shutdown(listener, config.shutdownGraceMs, runtime, log);
+    await shutdown(listener, app.value.stopping, config.shutdownGraceMs, runtime, log);
     background.abort();
     await running;
     return 0;
@@ -94,6 +95,7 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
 /** Waits for SIGTERM or SIGINT, then for the running answers, but not longer than `graceMs`. */
 async function shutdown(
   listener: Listener,
+  stopping: () => void,
   graceMs: number,
   runtime: Runtime,
   log: Log,
@@ -102,6 +104,7 @@ async function shutdown(
   process.once("SIGTERM", () => resolve("SIGTERM"));
   process.once("SIGINT", () => resolve("SIGINT"));
   log.info("stopping", { signal: await signal, running: listener.running() });
+  stopping();
   const grace = new AbortController();
   const stopped = listener.stop().finally(() => grace.abort());
   await runtime.sleep(graceMs, grace.signal).catch(() => undefined);
@@ -124,7 +127,12 @@ async function watchCertificate(
   await watchFiles({ paths: [tls.cert, tls.key], reload, runtime }, signal);
 }
 
-type Demo = { upstream: DemoUpstream; credentialsPath: string; stop(): Promise<void> };
+type Demo = {
+  upstream: DemoUpstream;
+  credentialsPath: string;
+  databasePath: string;
+  stop(): Promise<void>;
+};
 
 async function startDemo(): Promise<Demo> {
   const upstream = startDemoUpstream();
@@ -134,6 +142,7 @@ async function startDemo(): Promise<Demo> {
   return {
     upstream,
     credentialsPath,
+    databasePath: join(folder, "kiro-proxy.db"),
     async stop() {
       upstream.stop();
       await rm(folder, { recursive: true, force: true });

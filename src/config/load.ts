@@ -27,7 +27,7 @@ export type LoadInput = {
 };
 
 export type LoadedConfig = {
-  config: Config & { userCredentialsPath: string };
+  config: Config & { userCredentialsPath: string; databasePath: string };
   /** Where the configuration was looked for, whether or not there is a file. */
   path: string;
   credentialsPath: string;
@@ -79,7 +79,8 @@ export async function loadConfig(input: LoadInput): Promise<Result<LoadedConfig,
 
   const userCredentialsPath =
     merged.data.userCredentialsPath ?? join(dirname(path), "user_credentials.json");
-  const config = { ...merged.data, userCredentialsPath };
+  const databasePath = merged.data.databasePath ?? join(dirname(path), "kiro-proxy.db");
+  const config = { ...merged.data, userCredentialsPath, databasePath };
   return ok({ config, path, credentialsPath, warnings });
 }
 

@@ -140,6 +140,53 @@ const tls = z.object({
   key: path("File of the certificate's private key (PEM)."),
 });
 
+/** Of every user that has none of its own. */
+function userLimit(number: z.ZodNumber, what: string, description: string) {
+  return number
+    .min(0)
+    .exactOptional()
+    .register(notes, {
+      type: "number",
+      expected: `${what}, 0 for no limit`,
+      description,
+      otherwise: "no limit",
+    });
+}
+
+const userLimits = z.object({
+  requestsPerMinute: userLimit(
+    z.int(),
+    "a whole number",
+    "Requests that a user may make in a minute. This and what follows is for users without a limit of their own.",
+  ),
+  concurrentRequests: userLimit(
+    z.int(),
+    "a whole number",
+    "Requests of a user that may run at the same time.",
+  ),
+  tokensPerDay: userLimit(
+    z.int(),
+    "a whole number",
+    "Tokens that a user may spend in a day (UTC): prompts, cached or not, and replies.",
+  ),
+  creditsPerDay: userLimit(
+    z.number(),
+    "a number",
+    "Credits of Kiro that a user may spend in a day (UTC).",
+  ),
+  creditsPerMonth: userLimit(
+    z.number(),
+    "a number",
+    "Credits of Kiro that a user may spend in a month (UTC).",
+  ),
+  models: z.array(z.string().min(1)).exactOptional().register(notes, {
+    type: "list",
+    expected: 'a list of models, such as ["claude-haiku-4-5"]',
+    description: "Models that a user may ask for, by any of their names.",
+    otherwise: "all",
+  }),
+});
+
 const topLevel = {
   host: text(/^(?:[\w.:%-]+|\[[\w.:%]+\])$/)
     .transform((host) => host.replaceAll(/[[\]]/g, ""))
@@ -251,6 +298,23 @@ const topLevel = {
     expected: "true or false",
     description: "Whether images that clients give by URL are fetched, from public addresses only.",
   }),
+  databasePath: z.string().min(1).exactOptional().register(notes, {
+    type: "text",
+    expected: "a path",
+    description: "Database of the ledger of requests.",
+    otherwise: "`kiro-proxy.db` beside the config file",
+  }),
+  ledgerRetentionDays: z.int().min(32).max(36_500).default(90).register(notes, {
+    type: "number",
+    expected: "days, a whole number from 32 to 36500",
+    description: "How long the ledger keeps a request.",
+  }),
+  metricsOpen: z.boolean().exactOptional().register(notes, {
+    type: "yes/no",
+    expected: "true or false",
+    description: "Whether `/metrics` needs no admin key.",
+    otherwise: "only on loopback",
+  }),
   modelAliases: z.record(z.string().min(1), z.string().min(1)).default({}).register(notes, {
     type: "object",
     expected: 'an object from name to model, such as {"fast": "claude-haiku-4-5-20251001"}',
@@ -263,6 +327,7 @@ export const configSchema = z.object({
   ...topLevel,
   upstream: upstream.prefault({}),
   limits: limits.prefault({}),
+  userLimits: userLimits.prefault({}),
   tls: tls.exactOptional(),
 });
 
@@ -290,6 +355,7 @@ export const configKeys: ConfigKey[] = [
   ...keysOf("", topLevel),
   ...keysOf("upstream.", upstream.shape),
   ...keysOf("limits.", limits.shape),
+  ...keysOf("userLimits.", userLimits.shape),
   ...keysOf("tls.", tls.shape),
 ];
 

@@ -25,6 +25,8 @@ export type Failure = {
         /** The request goes on from an earlier reply, and none is kept. */
         | "previous-response-not-found"
         | "rate-limited"
+        /** The caller has spent what the gateway's operator allows for a day or a month. */
+        | "limit-reached"
         /** The plan of every usable credential is used up. */
         | "quota"
         | "overloaded"

@@ -12,6 +12,7 @@ import { type KiroRequest, type Rendering, toKiroRequest } from "../kiro/request
 import { ok, type Result } from "../result.ts";
 import type { Secret } from "../secret.ts";
 import type { Runtime } from "../runtime.ts";
+import type { AttemptAccount } from "../telemetry/account.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Deadline } from "./deadline.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -26,6 +27,8 @@ export type CompletionRequest = {
   promptTokens: number;
   /** Aborts when the client leaves. */
   signal: AbortSignal;
+  /** Hears of every call to the service when it is over, and of tokens that could not be had. */
+  onAttempt?: (attempt: AttemptAccount) => void;
   log: Log;
 };
 
@@ -95,6 +98,16 @@ export async function attempt(
   // A new token may have taken a while.
   if (!lease.usable()) return { type: "withdrawn" };
   const { token } = access.value;
+  const sentAt = deps.runtime.monotonic();
+  let credits: number | undefined;
+  const over = (fault?: string): void =>
+    request.onAttempt?.({
+      credential: lease.credential.id,
+      ...(fault !== undefined && { fault: request.signal.aborted ? "client-left" : fault }),
+      ms: deps.runtime.monotonic() - sentAt,
+      // Of an answer that has begun the client's own events tell.
+      ...(credits !== undefined && { credits }),
+    });
   const sent = await deps.client.send({
     access: access.value,
     body,
@@ -113,7 +126,10 @@ export async function attempt(
       },
     },
   });
-  if (!sent.ok) return { type: "fault", fault: sent.failure, token };
+  if (!sent.ok) {
+    over(sent.failure.kind);
+    return { type: "fault", fault: sent.failure, token };
+  }
 
   const output = createOutput({
     limits: request.conversation.limits,
@@ -133,12 +149,18 @@ export async function attempt(
     const committed = early.some(isVisible);
     if (fault !== undefined && !committed) {
       await sent.value.return();
+      credits = early.findLast((event) => event.type === "credits")?.credits;
+      over(fault.kind);
       return { type: "fault", fault, token };
     }
     if (committed || early.some(isTerminal)) {
-      const onFault = (late: KiroFault): void =>
+      let lateFault: string | undefined;
+      const onFault = (late: KiroFault): void => {
+        lateFault = late.kind;
         lease.settle(verdictOn(late, deps.policy, deps.runtime.now()));
-      const rest = follow(sent.value, output, lease, onFault, { events: early, fault });
+      };
+      const onEnd = (): void => over(lateFault);
+      const rest = follow(sent.value, output, lease, { onFault, onEnd }, { events: early, fault });
       // Enters the generator, so that `return()` closes the socket also if nobody ever asks for an event.
       await rest.next();
       return { type: "begun", events: rest };
@@ -151,7 +173,7 @@ async function* follow(
   batches: AsyncGenerator<Batch, void, undefined>,
   output: Output,
   lease: Lease,
-  onFault: (fault: KiroFault) => void,
+  { onFault, onEnd }: { onFault: (fault: KiroFault) => void; onEnd: () => void },
   early: { events: ReplyEvent[]; fault: KiroFault | undefined },
 ): AsyncGenerator<ReplyEvent[], void, undefined> {
   const ending = (fault: KiroFault | undefined): ReplyEvent[] => {
@@ -174,6 +196,7 @@ async function* follow(
       await batches.return();
     } finally {
       lease.release();
+      onEnd();
     }
   }
 }

@@ -107,6 +107,11 @@ async function complete(
           break;
         case "no-token":
           worst = moreHopeful(worst, tokenFailure(outcome.fault, source));
+          request.onAttempt?.({
+            credential: credential.id,
+            fault: `token-${outcome.fault.kind}`,
+            ms: 0,
+          });
           log.warn("token-unavailable", { credential: credential.id, kind: outcome.fault.kind });
           break;
         case "fault":

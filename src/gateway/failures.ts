@@ -131,6 +131,7 @@ const HOPE = {
   upstream: 2,
   unavailable: 2,
   quota: 1,
+  "limit-reached": 1,
   "invalid-request": 0,
   authentication: 0,
   permission: 0,

@@ -12,12 +12,14 @@ import { type AdminDeps, adminRoutes } from "./admin.ts";
 import { readJson } from "./body.ts";
 import { type CompletionDeps, completions } from "./completions.ts";
 import type { HttpEnv } from "./env.ts";
+import { type HealthDeps, healthRoutes } from "./health.ts";
 import { modelList, modelObject, type ModelEntry } from "./models.ts";
 import { canonicalPath } from "./paths.ts";
 import { parseWithImages } from "./remote-images.ts";
 
 export type AppDeps = CompletionDeps & {
   admin?: AdminDeps;
+  health: HealthDeps;
   /** The models to list, newest first, and the one an id or alias means. */
   models: { list(): ModelEntry[]; find(id: string): ModelEntry | undefined };
   /** Origins whose pages may call; `*` for all. */
@@ -27,7 +29,7 @@ export type AppDeps = CompletionDeps & {
 };
 
 /** What clients and monitors ask for all the time. */
-const PROBES = new Set(["/", "/api/hello", "/healthz"]);
+const PROBES = new Set(["/", "/api/hello", "/healthz", "/readyz", "/metrics"]);
 
 /** The HTTP surface. A request goes in, a `Response` comes out; no socket is needed to try it. */
 export function createApp(deps: AppDeps): Hono<HttpEnv> {
@@ -75,7 +77,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   }
 
   app.on(["GET", "HEAD"], ["/", "/api/hello"], (c) => c.text("kiro-proxy\n"));
-  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.route("/", healthRoutes(deps.health));
 
   if (deps.admin !== undefined) app.route("/api/admin", adminRoutes(deps.admin));
 

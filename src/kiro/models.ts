@@ -28,6 +28,11 @@ export function resolveModel(requested: string, profile: UpstreamProfile): Resol
   };
 }
 
+/** Whether a name is that of a model we know, built in or offered. */
+export function isKnownModel(name: string, profile: UpstreamProfile): boolean {
+  return findRule(name, profile) !== undefined;
+}
+
 export type ListedModel = {
   id: string;
   displayName: string;

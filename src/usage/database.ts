@@ -1,5 +1,6 @@
 import { SQL } from "bun";
-import { open } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fail, ok, type Result } from "../result.ts";
 
 /** Why the database can't be used: a sentence for the operator. */
@@ -62,6 +63,7 @@ export async function openDatabase(
 ): Promise<Result<SQL, DatabaseFault>> {
   let sql: SQL | undefined;
   try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     // SQLite gives the files that it puts beside the database the mode of the database.
     const file = await open(path, "a", 0o600);
     if (process.platform !== "win32") await file.chmod(0o600);

@@ -15,7 +15,7 @@ import {
   usageTotals,
 } from "./queries.ts";
 
-/** What a request of a limited user may cost, on the disk before the service is asked. */
+/** What a request of a limited user will cost by our estimate, on the disk before the service is asked. */
 export type HoldRow = {
   requestId: string;
   at: number;
@@ -49,6 +49,11 @@ export type LedgerStatus = {
 
 /** Every request that a route of completions has answered. A failing database costs rows, never answers. */
 export type Ledger = {
+  /**
+   * Opens the database and takes over what a gateway that was killed has left, which must be over by then: not before the
+   * server has its port. Without it, the first use does.
+   */
+  open(): Promise<void>;
   /** Takes the row of a request that has ended; it is on the disk within a second. */
   record(account: RequestAccount): void;
   /** Resolves when the hold is on the disk, or can't be put there. The request's row replaces it. */
@@ -60,7 +65,7 @@ export type Ledger = {
   entries(
     filter: UsageFilter & { before?: number; limit: number },
   ): Promise<Result<EntryPage, DatabaseFault>>;
-  status(): LedgerStatus;
+  status(this: void): LedgerStatus;
   /** Writes what is left and closes the database. Later rows are lost. */
   close(): Promise<void>;
 };
@@ -76,13 +81,12 @@ const PRUNE_ROWS = 5_000;
 const RECENT = 50;
 const DAY_MS = 86_400_000;
 
-/** Opens the ledger, and takes over what a gateway that was killed has left. */
-export async function openLedger(deps: {
+export function createLedger(deps: {
   path: string;
   retentionDays: number;
   runtime: Pick<Runtime, "now" | "monotonic" | "timer">;
   log: Pick<Log, "info" | "error">;
-}): Promise<Ledger> {
+}): Ledger {
   const { path, retentionDays, runtime, log } = deps;
   let sql: SQL | undefined;
   let pending: { account: RequestAccount; since: number }[] = [];
@@ -169,8 +173,8 @@ export async function openLedger(deps: {
     return await inTurn(query);
   }
 
-  note(await inTurn(prune));
   return {
+    open: async () => note(await inTurn(prune)),
     record(account) {
       if (pending.length >= PENDING_MAX) {
         pending.shift();
@@ -215,7 +219,7 @@ export async function openLedger(deps: {
   };
 }
 
-/** Holds without a row are of requests during which the gateway was killed: they count with all that they could cost. */
+/** Holds without a row are of requests during which the gateway was killed: they count with what they were expected to cost. */
 async function adopt(sql: SQL): Promise<void> {
   await sql.begin(async (tx) => {
     await tx`

@@ -26,6 +26,12 @@ const ERRORS = {
   "request-timeout": { ...badRequest, status: 408 },
   // Codex stops at once on this type; as any other 429 it would come again and again.
   quota: { status: 429, type: "insufficient_quota", code: "insufficient_quota", retry: false },
+  "limit-reached": {
+    status: 429,
+    type: "insufficient_quota",
+    code: "insufficient_quota",
+    retry: false,
+  },
   "rate-limited": {
     status: 429,
     type: "rate_limit_error",
@@ -94,8 +100,10 @@ export function errorResponse(
   const rule: ErrorKind = ERRORS[failure.kind];
   const { seconds, pointless } = retryAdvice(failure, rule);
   const headers: Record<string, string> = { "x-request-id": requestId };
-  // These clients sleep for as long as they are told, however long that is.
   if (pointless) headers["x-should-retry"] = "false";
-  else if (seconds !== undefined) headers["retry-after"] = String(seconds);
+  // Where its type does not stop them, these clients sleep for as long as they are told, however long that is.
+  if (seconds !== undefined && (!pointless || failure.kind === "limit-reached")) {
+    headers["retry-after"] = String(seconds);
+  }
   return { status: rule.status, headers, body: { error: errorObject(failure, promptParam) } };
 }

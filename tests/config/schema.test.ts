@@ -20,6 +20,8 @@ describe("configSchema", () => {
       remoteImages: false,
       modelAliases: {},
       upstream: {},
+      ledgerRetentionDays: 90,
+      userLimits: {},
       limits: {
         bodyTimeoutMs: 300_000,
         stalledTimeoutMs: 120_000,

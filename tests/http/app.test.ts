@@ -9,6 +9,7 @@ import { fail, ok } from "../../src/result.ts";
 import { Secret } from "../../src/secret.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createTestRuntime } from "../support/runtime.ts";
+import { usageDeps } from "./usage.ts";
 
 const KEY = "sk-test-0123456789";
 const model = {
@@ -37,6 +38,8 @@ function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless =
   const gateway: Gateway = {
     async complete(request) {
       asked.push(request);
+      request.onAttempt?.({ credential: "c0", fault: "throttled", ms: 0 });
+      request.onAttempt?.({ credential: "c1", ms: 0 });
       if (typeof answer === "function") return answer();
       if (!Array.isArray(answer)) return fail(answer);
       async function* events() {
@@ -51,7 +54,9 @@ function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless =
       });
     },
   };
+  const usage = usageDeps();
   const app = createApp({
+    ...usage,
     gateway,
     runtime,
     log: createLog({
@@ -86,7 +91,7 @@ function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless =
     );
   const get = async (path: string, headers: Record<string, string> = { "x-api-key": KEY }) =>
     await app.request(path, { headers });
-  return { app, asked, lines, post, get };
+  return { app, asked, lines, post, get, accounts: usage.accounts };
 }
 
 const request = {

@@ -13,6 +13,7 @@ import { fail, ok, type Result } from "../../src/result.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import type { ImageLookup } from "../../src/wire/wire.ts";
 import { createTestRuntime, type ScriptedFetch } from "../support/runtime.ts";
+import { usageDeps } from "./usage.ts";
 
 const PNG = Buffer.from("\x89PNG\r\n\x1a\nrest", "latin1");
 const png: Image = { type: "image", format: "png", base64: PNG.toString("base64") };
@@ -220,6 +221,7 @@ function served(fetch?: ScriptedFetch) {
   const lines: string[] = [];
   const counted: Conversation[] = [];
   const app = createApp({
+    ...usageDeps(),
     gateway: {
       async complete({ conversation }) {
         asked.push(conversation);

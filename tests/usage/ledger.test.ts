@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "../../src/telemetry/log.ts";
 import { migrations, openDatabase, openForReading } from "../../src/usage/database.ts";
-import { type Ledger, openLedger } from "../../src/usage/ledger.ts";
+import { type Ledger, createLedger } from "../../src/usage/ledger.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 import { account } from "./accounts.ts";
 
@@ -29,13 +29,12 @@ function world(options: { retentionDays?: number } = {}) {
     write: (line) => void lines.push(line),
     now: () => 0,
   });
-  const open = async (): Promise<Ledger> =>
-    await openLedger({
-      path,
-      retentionDays: options.retentionDays ?? 90,
-      runtime: testWorld.runtime,
-      log,
-    });
+  const open = async (): Promise<Ledger> => {
+    const { runtime } = testWorld;
+    const ledger = createLedger({ path, retentionDays: options.retentionDays ?? 90, runtime, log });
+    await ledger.open();
+    return ledger;
+  };
   return { ...testWorld, lines, open };
 }
 
@@ -184,7 +183,8 @@ describe("a database that fails", () => {
   });
 
   test("says at the end what it has lost", async () => {
-    path = join(folder, "missing", "x.db");
+    await Bun.write(path, "");
+    path = join(path, "x.db");
     const { open, lines } = world();
     const ledger = await open();
     ledger.record(account());

@@ -19,6 +19,7 @@ const ERRORS = {
   "request-timeout": { status: 408, type: "timeout_error", retry: true },
   "not-supported": { status: 501, type: "not_supported", retry: false },
   "rate-limited": { status: 429, type: "rate_limit_error", retry: true, retryAfterSeconds: 5 },
+  "limit-reached": { status: 429, type: "rate_limit_error", retry: false },
   internal: { status: 500, type: "api_error", retry: true },
   upstream: { status: 502, type: "api_error", retry: true },
   // This type is retried by every client, whatever the status.
