@@ -5,6 +5,7 @@ import { login } from "./cli/login.ts";
 import { withManyConnections } from "./cli/many-connections.ts";
 import { serve } from "./cli/serve.ts";
 import { processTerminal } from "./cli/terminal.ts";
+import { usage } from "./cli/usage.ts";
 import { realRuntime } from "./runtime.ts";
 import { commit, version } from "./version.ts";
 
@@ -29,6 +30,8 @@ async function main(argv: string[]): Promise<number> {
       return await importCredentials(command.value, processTerminal(), realRuntime());
     case "credentials":
       return await credentials(command.value, processTerminal(), realRuntime());
+    case "usage":
+      return await usage(command.value, processTerminal());
     default:
       return command.value satisfies never;
   }

@@ -81,8 +81,7 @@ export function helpText(command?: string): string {
 
 function helpOnAll(): string[] {
   return [
-    "kiro-proxy: use the models of Kiro from tools that speak the Anthropic or the",
-    "OpenAI API",
+    "kiro-proxy: Kiro's models for tools that speak Anthropic's or OpenAI's API",
     "",
     "Usage: kiro-proxy [command] [flags]",
     "",

@@ -1,15 +1,18 @@
 import type { ConfigFlags } from "../config/load.ts";
 import { closest } from "../config/suggestion.ts";
 import { fail, ok, type Result } from "../result.ts";
+import { USAGE_GROUPS, type UsageFilter } from "../usage/queries.ts";
 import type { CredentialsOptions } from "./credentials.ts";
 import type { ImportOptions } from "./import.ts";
 import type { LoginOptions } from "./login.ts";
+import { instantOf, USAGE_FORMATS, type UsageOptions } from "./usage.ts";
 
 export type Command =
   | { type: "serve"; flags: ConfigFlags; demo: boolean }
   | ({ type: "login" } & LoginOptions)
   | ({ type: "import" } & ImportOptions)
   | ({ type: "credentials" } & CredentialsOptions)
+  | ({ type: "usage" } & UsageOptions)
   | { type: "version" }
   /** Without a command: about all of them. */
   | { type: "help"; command?: string };
@@ -171,11 +174,50 @@ const credentials: CommandSpec = {
   },
 };
 
+const GROUPS = [...USAGE_GROUPS, "request"] as const;
+
+const usageCommand: CommandSpec = {
+  help: "show or export what was spent",
+  flags: {
+    by: { value: "WHAT", help: `${GROUPS.join(", ")}; day is the default` },
+    since: { value: "TIME", help: "from a day (UTC) or a time on" },
+    until: { value: "TIME", help: "up to a day, that day included, or a time" },
+    user: { value: "ID", help: "of one user" },
+    format: { value: "FORMAT", help: "table, csv or json" },
+    config: { value: "PATH", help: "configuration file" },
+  },
+  examples: [
+    "kiro-proxy usage                              sums by day",
+    "kiro-proxy usage -by user -since 2026-01-01",
+    "kiro-proxy usage -by request -format csv > requests.csv",
+  ],
+  build(given) {
+    const by = GROUPS.find((one) => one === (given.get("by") ?? "day"));
+    if (by === undefined) return unknown("value of -by", given.get("by") ?? "", [...GROUPS]);
+    const format = USAGE_FORMATS.find((one) => one === (given.get("format") ?? "table"));
+    if (format === undefined) {
+      return unknown("format", given.get("format") ?? "", [...USAGE_FORMATS]);
+    }
+    const filter: UsageFilter = {};
+    for (const name of ["since", "until"] as const) {
+      const text = given.get(name);
+      if (text === undefined) continue;
+      const instant = instantOf(text, name === "until");
+      if (!instant.ok) return usage(`-${name}: ${instant.failure}`);
+      filter[name] = instant.value;
+    }
+    const user = given.get("user");
+    if (user !== undefined) filter.user = user;
+    return ok({ type: "usage", flags: { config: given.get("config") }, by, format, filter });
+  },
+};
+
 export const commands: Record<string, CommandSpec> = {
   serve,
   login,
   import: importCommand,
   credentials,
+  usage: usageCommand,
   version: { help: "print the version", flags: {}, build: () => ok({ type: "version" }) },
   help: {
     help: "print this; help COMMAND tells more about one",
@@ -194,7 +236,7 @@ export function helpOn(command: string | undefined): Result<Command, UsageFault>
 }
 
 export function unknown(
-  kind: "flag" | "command" | "action",
+  kind: "flag" | "command" | "action" | "value of -by" | "format",
   word: string,
   candidates: string[],
 ): Result<never, UsageFault> {

@@ -16,6 +16,7 @@ import type { Quota } from "../kiro/quota.ts";
 import type { Runtime } from "../runtime.ts";
 import { type AccountFault, createAccounts, describeAccountFault } from "./accounts.ts";
 import { describeStoreFault, loadSettings, sentence, type Settings } from "./settings.ts";
+import { table } from "./table.ts";
 import { complain, type Terminal } from "./terminal.ts";
 
 export type CredentialsAction =
@@ -299,17 +300,4 @@ function amount(value: number): string {
 
 function iso(instant: number): string {
   return new Date(instant).toISOString();
-}
-
-/** Columns with two spaces between them. */
-function table(rows: readonly string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_, at) =>
-    Math.max(...rows.map((row) => (row[at] ?? "").length)),
-  );
-  return rows.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
 }

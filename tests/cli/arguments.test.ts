@@ -212,6 +212,7 @@ describe("helpText", () => {
       "login",
       "import",
       "credentials",
+      "usage",
       "version",
       "help",
       "-config PATH",

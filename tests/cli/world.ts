@@ -112,6 +112,7 @@ export async function createWorld(kiro: KiroEmulator): Promise<World> {
         case "credentials":
           run.code = await credentials(parsed.value, terminal, runtime);
           break;
+        case "usage":
         case "serve":
         case "version":
         case "help":
