@@ -184,7 +184,7 @@ const usageCommand: CommandSpec = {
     until: { value: "TIME", help: "up to a day, that day included, or a time" },
     user: { value: "ID", help: "of one user" },
     format: { value: "FORMAT", help: "table, csv or json" },
-    config: { value: "PATH", help: "configuration file" },
+    ...files,
   },
   examples: [
     "kiro-proxy usage                              sums by day",
@@ -208,7 +208,7 @@ const usageCommand: CommandSpec = {
     }
     const user = given.get("user");
     if (user !== undefined) filter.user = user;
-    return ok({ type: "usage", flags: { config: given.get("config") }, by, format, filter });
+    return ok({ type: "usage", flags: filesOf(given), by, format, filter });
   },
 };
 
