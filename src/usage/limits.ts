@@ -4,6 +4,7 @@ import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import { createEstimator, estimate, type Estimate, type Estimator } from "./estimate.ts";
 import type { Ledger } from "./ledger.ts";
+import { createSpent, dayAfter, dayOf, monthAfter, monthOf, type Spent } from "./spent.ts";
 
 const count = z.int().min(0).exactOptional();
 const amount = z.number().min(0).exactOptional();
@@ -36,7 +37,7 @@ export type LimitedRequest = {
 };
 
 /** What a request has cost in the end. */
-export type Spent = {
+export type Cost = {
   /** The service has begun to answer: it charges for that, whether or not it said how much. */
   begun: boolean;
   /** What the service has charged, for the attempts that failed as well. */
@@ -51,7 +52,7 @@ export type Spent = {
 /** A place among the user's requests, and a part of what may be spent. Whoever has it must settle it, once or often. */
 export type Reservation = {
   /** Gives what counts beyond what the service has said. */
-  settle(spent: Spent): { credits?: number; tokens?: number };
+  settle(cost: Cost): { credits?: number; tokens?: number };
 };
 
 export type Limits = {
@@ -63,15 +64,12 @@ export type Limits = {
   ): Promise<Result<Reservation, Failure>>;
 };
 
+type Expected = { credits: Estimate; tokens: Estimate };
 type Hold = { credits: number; tokens: number };
 
-/** What is known of one user. Times are starts of periods, in milliseconds since the epoch. */
+/** What is known of one user. */
 type Account = {
-  day: number;
-  month: number;
-  tokensToday: number;
-  creditsToday: number;
-  creditsThisMonth: number;
+  spent: Spent;
   open: Set<Hold>;
   /** The requests of the last minute, on the clock that never steps. */
   starts: number[];
@@ -80,7 +78,6 @@ type Account = {
 };
 
 const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
 /** How long a request waits for what others hold: well below what clients take for a dead connection. */
 const WAIT_MS = 5_000;
 const WAITING_MAX = 500;
@@ -106,14 +103,12 @@ export function createLimits(deps: {
   const everybody = createEstimator();
 
   async function load(id: string): Promise<Account> {
-    const now = runtime.now();
-    const day = dayOf(now);
-    const month = monthOf(now);
-    const { recent, ...spent } = await ledger.spending(id, { day, month });
+    const since = { day: dayOf(runtime.now()), month: monthOf(runtime.now()) };
+    const { recent, ...sums } = await ledger.spending(id, since);
     const estimator = createEstimator();
     for (const { model, ...sample } of recent) estimator.learn(model.toLowerCase(), sample);
-    const empty = { open: new Set<Hold>(), starts: [], waiting: new Set<() => void>() };
-    return { day, month, ...spent, ...empty, estimator };
+    const spent = createSpent({ ...since, ...sums });
+    return { spent, open: new Set(), starts: [], estimator, waiting: new Set() };
   }
 
   async function accountOf(id: string): Promise<Account> {
@@ -122,42 +117,27 @@ export function createLimits(deps: {
     return await known;
   }
 
-  /** A new day or month begins with nothing spent. */
-  function turn(account: Account, now: number): void {
-    if (dayOf(now) > account.day) {
-      account.day = dayOf(now);
-      account.tokensToday = 0;
-      account.creditsToday = 0;
-    }
-    if (monthOf(now) > account.month) {
-      account.month = monthOf(now);
-      account.creditsThisMonth = 0;
-    }
-  }
-
   function settle(
     account: Account,
-    request: LimitedRequest & { model: string },
+    request: LimitedRequest,
     hold: Hold,
-    expected: { credits: Estimate; tokens: Estimate },
-    spent: Spent,
+    expected: Expected,
+    cost: Cost,
   ): { credits?: number; tokens?: number } {
-    const { promptTokens, outputTokens } = spent;
+    const { begun, metered, credits, promptTokens, outputTokens } = cost;
     const isCounted = promptTokens !== undefined && outputTokens !== undefined;
     const guessed = {
-      ...(spent.begun && !spent.metered && { credits: expected.credits.expected }),
-      ...(spent.begun && !isCounted && { tokens: expected.tokens.expected }),
+      ...(begun && !metered && { credits: expected.credits.expected }),
+      ...(begun && !isCounted && { tokens: expected.tokens.expected }),
     };
-    const spentCredits = spent.credits + (guessed.credits ?? 0);
-    const spentTokens = guessed.tokens ?? (promptTokens ?? 0) + (outputTokens ?? 0);
-    turn(account, runtime.now());
-    if (dayOf(request.at) === account.day) {
-      account.tokensToday += spentTokens;
-      account.creditsToday += spentCredits;
-    }
-    if (monthOf(request.at) === account.month) account.creditsThisMonth += spentCredits;
-    if (spent.metered && isCounted) {
-      const sample = { promptTokens: request.promptTokens, outputTokens, credits: spent.credits };
+    const counted = (promptTokens ?? 0) + (outputTokens ?? 0);
+    const spent = {
+      credits: credits + (guessed.credits ?? 0),
+      tokens: guessed.tokens ?? counted,
+    };
+    account.spent.add(request.at, spent, runtime.now());
+    if (metered && isCounted) {
+      const sample = { promptTokens: request.promptTokens, outputTokens, credits };
       account.estimator.learn(request.model, sample);
       everybody.learn(request.model, sample);
     }
@@ -180,13 +160,9 @@ export function createLimits(deps: {
       const account = await accountOf(user.id);
       const giveUpAt = runtime.monotonic() + WAIT_MS;
       for (;;) {
-        turn(account, runtime.now());
         const estimators = [account.estimator, everybody];
         const expected = estimate(estimators, request.model, request.promptTokens);
-        const refusal = check(account, limits, expected, {
-          now: runtime.now(),
-          monotonic: runtime.monotonic(),
-        });
+        const refusal = check(account, limits, expected, runtime);
         if (refusal === undefined) {
           const hold = { credits: expected.credits.most, tokens: expected.tokens.most };
           account.open.add(hold);
@@ -198,7 +174,7 @@ export function createLimits(deps: {
           }
           let estimated: { credits?: number; tokens?: number } | undefined;
           return ok({
-            settle: (spent) => (estimated ??= settle(account, request, hold, expected, spent)),
+            settle: (cost) => (estimated ??= settle(account, request, hold, expected, cost)),
           });
         }
         const leftMs = giveUpAt - runtime.monotonic();
@@ -215,9 +191,11 @@ type Refusal = { failure: Failure; /** The end of other requests may help. */ wa
 function check(
   account: Account,
   limits: UserLimits,
-  expected: { credits: Estimate; tokens: Estimate },
-  { now, monotonic }: { now: number; monotonic: number },
+  expected: Expected,
+  runtime: Pick<Runtime, "now" | "monotonic">,
 ): Refusal | undefined {
+  const now = runtime.now();
+  const monotonic = runtime.monotonic();
   const { requestsPerMinute = 0, concurrentRequests = 0 } = limits;
   if (concurrentRequests > 0 && account.open.size >= concurrentRequests) {
     const message = `You may have ${concurrentRequests} requests at a time (concurrentRequests). It is possible again when one of yours has ended.`;
@@ -233,31 +211,31 @@ function check(
   const { open } = account;
   const heldCredits = [...open].reduce((sum, hold) => sum + hold.credits, 0);
   const heldTokens = [...open].reduce((sum, hold) => sum + hold.tokens, 0);
-  const nextDay = account.day + DAY_MS;
+  const sums = account.spent.sums(now);
   const budgets = [
     {
       name: "tokensPerDay",
       limit: limits.tokensPerDay,
       what: "tokens a day",
-      spent: account.tokensToday,
+      spent: sums.tokensToday,
       wanted: heldTokens + expected.tokens.most,
-      resetAt: nextDay,
+      resetAt: dayAfter(now),
     },
     {
       name: "creditsPerDay",
       limit: limits.creditsPerDay,
       what: "credits a day",
-      spent: account.creditsToday,
+      spent: sums.creditsToday,
       wanted: heldCredits + expected.credits.most,
-      resetAt: nextDay,
+      resetAt: dayAfter(now),
     },
     {
       name: "creditsPerMonth",
       limit: limits.creditsPerMonth,
       what: "credits a month",
-      spent: account.creditsThisMonth,
+      spent: sums.creditsThisMonth,
       wanted: heldCredits + expected.credits.most,
-      resetAt: monthAfter(account.month),
+      resetAt: monthAfter(now),
     },
   ];
   let held: Refusal | undefined;
@@ -302,19 +280,6 @@ async function change(
   account.waiting.delete(wake);
   signal.removeEventListener("abort", wake);
   timer.cancel();
-}
-
-function dayOf(now: number): number {
-  return now - (now % DAY_MS);
-}
-
-function monthOf(now: number): number {
-  const date = new Date(now);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1);
-}
-
-function monthAfter(month: number): number {
-  return monthOf(month + 31 * DAY_MS);
 }
 
 function iso(instant: number): string {
