@@ -57,6 +57,8 @@ export async function compose(deps: {
   databasePath: string;
   /** An API key of Kiro from the environment. */
   apiKey: string | undefined;
+  /** Aborts when running answers have to end. */
+  closing: AbortSignal;
   runtime: Runtime;
   log: Log;
 }): Promise<Result<Composed, StoreFault>> {
@@ -170,6 +172,7 @@ export async function compose(deps: {
     body: { maxBytes: config.maxBodyBytes, withinMs: config.limits.bodyTimeoutMs },
     headWithinMs: HEARTBEAT_MS,
     heartbeatMs: HEARTBEAT_MS,
+    closing: deps.closing,
     stalledMs: config.limits.stalledTimeoutMs,
     ...(config.remoteImages && {
       remoteImages: createRemoteImages({ runtime, lookup: lookupAddresses }),

@@ -20,16 +20,16 @@ type Tls = { cert: string; key: string };
 
 /** Fails with a sentence for the operator. */
 export async function listen(
-  config: Pick<Config, "host" | "port" | "tls">,
+  config: Pick<Config, "host" | "port" | "tls" | "reusePort">,
   answer: Answer,
   log: Log,
 ): Promise<Result<Listener, string>> {
-  const { host, port, tls: files } = config;
+  const { host, port, reusePort, tls: files } = config;
   const first = files === undefined ? ok(undefined) : await readCertificate(files);
   if (!first.ok) return first;
   let server: Bun.Server<undefined>;
   try {
-    server = open({ host, port, tls: first.value, answer });
+    server = open({ host, port, reusePort, tls: first.value, answer });
   } catch (error) {
     const code = codeOf(error);
     log.error("cannot-listen", { host, port, code });
@@ -59,14 +59,14 @@ export async function listen(
       }
       try {
         // Bun can't change the certificate of a server that listens; this tries the new one where nobody is.
-        await open({ host, port: 0, tls: read.value, answer }).stop();
+        await open({ host, port: 0, reusePort, tls: read.value, answer }).stop();
       } catch (error) {
         log.error("certificate-refused", { detail: codeOf(error) });
         return;
       }
       const running = server.stop().finally(() => stopping.delete(running));
       stopping.add(running);
-      server = open({ host, port: Number(url.port), tls: read.value, answer });
+      server = open({ host, port: Number(url.port), reusePort, tls: read.value, answer });
       log.info("certificate-renewed");
     },
   });
@@ -75,6 +75,7 @@ export async function listen(
 function open(deps: {
   host: string;
   port: number;
+  reusePort: boolean;
   tls: Tls | undefined;
   answer: Answer;
 }): Bun.Server<undefined> {
@@ -90,8 +91,8 @@ function open(deps: {
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     // Else Bun prints the source around every error and answers with a page.
     development: false,
-    // Else `development: false` lets a second gateway on the port, and it gets every other connection.
-    reusePort: false,
+    // Bun's own default with `development: false` would let a second gateway on the port unasked.
+    reusePort: deps.reusePort,
   });
 }
 

@@ -7,20 +7,28 @@ import type { Config } from "../config/schema.ts";
 import { watchFiles } from "../credentials/watch.ts";
 import { type DemoUpstream, startDemoUpstream } from "../demo/upstream.ts";
 import type { Runtime } from "../runtime.ts";
-import { createLog, type Log } from "../telemetry/log.ts";
+import { createLog } from "../telemetry/log.ts";
 import { version } from "../version.ts";
 import { compose } from "./compose.ts";
+import { withServiceCredentials } from "./environment.ts";
 import { firstSteps } from "./first-steps.ts";
 import { listen, type Listener } from "./listener.ts";
+import { createServiceManager } from "./service-manager.ts";
 import { describeStoreFault, profileOf } from "./settings.ts";
+import { shutdown } from "./shutdown.ts";
+import { takeOver } from "./takeover.ts";
 
 export type ServeOptions = { flags: ConfigFlags; demo: boolean };
 
+/** For clients with open connections to hear that these close, and for new ones to find the process that takes over. */
+const LINGER_MS = 2_000;
+
 /** Runs the server until a signal ends it. Gives the exit code: 0 after a shutdown, 1 where it could not start. */
 export async function serve(options: ServeOptions, runtime: Runtime): Promise<number> {
+  const env = await withServiceCredentials(process.env);
   const loaded = await loadConfig({
     flags: options.flags,
-    env: process.env,
+    env,
     readFile: readTextFile,
     platform: process.platform,
     home: homedir(),
@@ -44,6 +52,8 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
   });
   for (const warning of [...warnings, ...exposure.value]) log.warn("configuration", { warning });
 
+  const closing = new AbortController();
+  const manager = createServiceManager({ env, runtime, log });
   const demo = options.demo ? await startDemo() : undefined;
   try {
     const credentialsPath = demo?.credentialsPath ?? loaded.value.credentialsPath;
@@ -53,7 +63,8 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
       profile,
       credentialsPath,
       databasePath: demo?.databasePath ?? loaded.value.config.databasePath,
-      apiKey: demo === undefined ? process.env["KIRO_API_KEY"] || undefined : undefined,
+      apiKey: demo === undefined ? env["KIRO_API_KEY"] || undefined : undefined,
+      closing: closing.signal,
       runtime,
       log,
     });
@@ -78,42 +89,32 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     if (demo !== undefined || app.value.credentials === 0) {
       console.log(firstSteps({ url: origin, credentialsPath, demo: demo !== undefined }));
     }
+    if (config.reusePort) await takeOver(Number(listener.url.port), log);
+    manager.ready();
     const background = new AbortController();
     const running = Promise.all([
       app.value.run(background.signal),
       watchCertificate(config, listener, runtime, background.signal),
+      manager.run(background.signal),
     ]);
-    await shutdown(listener, app.value.stopping, config.shutdownGraceMs, runtime, log);
+    await shutdown({
+      listener,
+      stopping() {
+        manager.stopping();
+        app.value.stopping();
+      },
+      cutOff: () => closing.abort(),
+      lingerMs: config.reusePort ? LINGER_MS : 0,
+      graceMs: config.shutdownGraceMs,
+      runtime,
+      log,
+    });
     background.abort();
     await running;
     return 0;
   } finally {
     await demo?.stop();
   }
-}
-
-/** Waits for SIGTERM or SIGINT, then for the running answers, but not longer than `graceMs`. */
-async function shutdown(
-  listener: Listener,
-  stopping: () => void,
-  graceMs: number,
-  runtime: Runtime,
-  log: Log,
-): Promise<void> {
-  const { promise: signal, resolve } = Promise.withResolvers<string>();
-  process.once("SIGTERM", () => resolve("SIGTERM"));
-  process.once("SIGINT", () => resolve("SIGINT"));
-  log.info("stopping", { signal: await signal, running: listener.running() });
-  stopping();
-  const grace = new AbortController();
-  const stopped = listener.stop().finally(() => grace.abort());
-  await runtime.sleep(graceMs, grace.signal).catch(() => undefined);
-  if (!grace.signal.aborted) {
-    log.warn("answers-cut-off", { running: listener.running() });
-    void listener.stop(true);
-  }
-  await stopped;
-  log.info("stopped");
 }
 
 async function watchCertificate(

@@ -280,6 +280,12 @@ const topLevel = {
       expected: "bytes, a whole number from 1024 to 1073741824",
       description: "Size of the largest request.",
     }),
+  reusePort: z.boolean().default(false).register(notes, {
+    type: "yes/no",
+    expected: "true or false",
+    description:
+      "Whether a second start may take over the port from this one, for updates without a gap. Linux only.",
+  }),
   shutdownGraceMs: wait(30_000, "How long running answers may take to finish at a shutdown.", 0),
   rotation: z.enum(["priority", "balanced"]).default("priority").register(notes, {
     type: "text",

@@ -54,7 +54,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     }
     c.res.headers.set("x-content-type-options", "nosniff");
     // The rest of such a body can't be told from the next request.
-    if (c.res.status === 408) c.res.headers.set("connection", "close");
+    if (c.res.status === 408 || deps.health.stopping()) c.res.headers.set("connection", "close");
     c.res.headers.set("request-id", id);
     c.res.headers.set("x-request-id", id);
   });

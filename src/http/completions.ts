@@ -12,6 +12,7 @@ import type { Limits } from "../usage/limits.ts";
 import type { Encoder, Wire } from "../wire/wire.ts";
 import { type AccountDeps, type OpenAccount, openAccount } from "./account.ts";
 import { type BodyLimits, readJson } from "./body.ts";
+import { cutOffBy } from "./cut-off.ts";
 import type { HttpEnv } from "./env.ts";
 import { eventStream } from "./event-stream.ts";
 import { parseWithImages, type RemoteImages } from "./remote-images.ts";
@@ -29,12 +30,19 @@ export type CompletionDeps = AccountDeps & {
   heartbeatMs: number;
   /** How long a client may read nothing of what was sent to it. */
   stalledMs: number;
+  /** Aborts when running answers have to end, because the server does. */
+  closing: AbortSignal;
   /** Without it, requests with images to be fetched are refused. */
   remoteImages?: RemoteImages;
 };
 
 /** Nobody reads it. */
 const CLIENT_LEFT: Failure = { kind: "internal", message: "the client closed the connection" };
+
+const SHUTTING_DOWN: Failure = {
+  kind: "unavailable",
+  message: "The gateway is shutting down. Try again.",
+};
 
 /** How long a connection may be silent between two requests. */
 export const IDLE_SECONDS = 120;
@@ -51,12 +59,18 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
     const log = deps.log.child({ request: requestId });
     const open = openAccount({ requestId, wire: wire.name }, { ...deps, log });
     const { account, notices } = open;
+    const cutOff = cutOffBy(request.signal, deps.closing);
 
     const finish = (...end: Parameters<OpenAccount["close"]>): void => {
+      cutOff.close();
       // The next request on the connection may be long in coming, but not for ever.
       if (open.close(...end)) c.env.server?.timeout(request, IDLE_SECONDS);
     };
-    const refuse = (failure: Failure): Response => {
+    /** What is cut off by us looks from inside as if the client had left. */
+    const asSeen = (failure: Failure): Failure =>
+      deps.closing.aborted && !request.signal.aborted ? SHUTTING_DOWN : failure;
+    const refuse = (inner: Failure): Response => {
+      const failure = asSeen(inner);
       const error = wire.failure(failure, requestId);
       if (request.signal.aborted) finish(499, "cancelled");
       else finish(error.status, "failed", failure);
@@ -90,7 +104,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
         if (user !== undefined) {
           const { at } = account;
           const asked = { requestId, at, wire: wire.name, model: conversation.model, promptTokens };
-          const reserved = await deps.limits.reserve(user, asked, request.signal);
+          const reserved = await deps.limits.reserve(user, asked, cutOff.signal);
           if (!reserved.ok) return reserved;
           open.reservation = reserved.value;
         }
@@ -99,7 +113,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
           source,
           caller: name,
           promptTokens,
-          signal: request.signal,
+          signal: cutOff.signal,
           onAttempt: (attempt) => void account.attempts.push(attempt),
           log,
         });
@@ -141,6 +155,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
         signal: request.signal,
         heartbeatMs: deps.heartbeatMs,
         stalledMs: deps.stalledMs,
+        asSeen,
         onEvents: open.note,
         onEnd: ({ outcome, failure }) =>
           finish(outcome === "cancelled" ? 499 : 200, outcome, failure),

@@ -32,6 +32,8 @@ export function eventStream<Event>(deps: {
   heartbeatMs: number;
   /** How long the client may read nothing, with more to be sent than the connection takes. */
   stalledMs: number;
+  /** A failure in the words for the client. */
+  asSeen(failure: Failure): Failure;
   onEvents(events: ReplyEvent[]): void;
   onEnd(end: StreamEnd): void;
   onBug(error: unknown): void;
@@ -55,7 +57,9 @@ export function eventStream<Event>(deps: {
       deps.onEvents(events);
       let text = "";
       let end: StreamEnd | undefined;
-      for (const event of events) {
+      for (const inner of events) {
+        const event =
+          inner.type === "failed" ? { ...inner, failure: deps.asSeen(inner.failure) } : inner;
         for (const wireEvent of encoder.push(event)) text += wire.frame(wireEvent);
         if (event.type === "stop") end = { outcome: "complete" };
         if (event.type === "failed") end = { outcome: "failed", failure: event.failure };
@@ -77,8 +81,9 @@ export function eventStream<Event>(deps: {
       const begun = await deps.begun;
       if (!begun.ok) {
         if (signal.aborted) return { outcome: "cancelled" };
-        await send([{ type: "failed", failure: begun.failure }]);
-        return { outcome: "failed", failure: begun.failure };
+        const failure = deps.asSeen(begun.failure);
+        await send([{ type: "failed", failure }]);
+        return { outcome: "failed", failure };
       }
       for await (const events of begun.value.events) {
         if (signal.aborted) return { outcome: "cancelled" };

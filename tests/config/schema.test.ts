@@ -16,6 +16,7 @@ describe("configSchema", () => {
       maxConcurrentPerCredential: 0,
       queueLength: 256,
       queueTimeoutMs: 60_000,
+      reusePort: false,
       shutdownGraceMs: 30_000,
       remoteImages: false,
       modelAliases: {},

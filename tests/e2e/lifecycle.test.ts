@@ -131,15 +131,46 @@ describe("the end", () => {
     expect(own.logs.at(-1)).toMatchObject({ event: "stopped" });
   });
 
-  test("SIGTERM cuts off what does not finish in time, and closes the upstream", async () => {
+  test("SIGTERM ends what does not finish in time with an error event and a cut, and closes the upstream", async () => {
     const own = await startGateway({ kiro, config: { shutdownGraceMs: 200 } });
     kiro.script(scenarios.endless);
     const reading = follow(await post(own, prompt("Hi", { stream: true, max_tokens: 1_000_000 })));
     await until(() => reading.text.includes("again"));
     own.process.kill("SIGTERM");
-    expect((await reading.ended).cut).toBe(true);
+    const answer = await reading.ended;
+    expect(answer.cut).toBe(true);
+    expect(answer.events.at(-1)).toMatchObject({
+      event: "error",
+      data: {
+        error: { type: "overloaded_error", message: expect.stringContaining("shutting down") },
+      },
+    });
     expect(await own.process.exited).toBe(0);
     await until(() => kiro.connections.open === 0);
+  });
+
+  test("a request that has not begun by then gets a status that clients retry", async () => {
+    const own = await startGateway({ kiro, config: { shutdownGraceMs: 200 } });
+    kiro.script(scenarios["silence before the head"]);
+    const asking = ask(own, prompt("Hi"));
+    await until(() => kiro.connections.open > 0);
+    own.process.kill("SIGTERM");
+    const answer = await asking;
+    expect(answer.status).toBe(503);
+    expect(answer.text).toContain("shutting down");
+    expect(await own.process.exited).toBe(0);
+  });
+
+  test("a second signal ends all at once", async () => {
+    const own = await startGateway({ kiro, config: { shutdownGraceMs: 3_600_000 } });
+    kiro.script(scenarios.endless);
+    const reading = follow(await post(own, prompt("Hi", { stream: true, max_tokens: 1_000_000 })));
+    await until(() => reading.text.includes("again"));
+    own.process.kill("SIGTERM");
+    await own.logged(({ event }) => event === "stopping");
+    own.process.kill("SIGINT");
+    expect((await reading.ended).cut).toBe(true);
+    expect(await own.process.exited).toBe(0);
   });
 
   test("SIGINT ends an idle gateway at once, open connections or not", async () => {

@@ -76,6 +76,7 @@ function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless =
     keyless,
     body: { maxBytes: 10_000, withinMs: 60_000 },
     stalledMs: 60_000,
+    closing: new AbortController().signal,
     headWithinMs: 10_000,
     heartbeatMs: 10_000,
   });

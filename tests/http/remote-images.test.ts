@@ -258,6 +258,7 @@ function served(fetch?: ScriptedFetch) {
     keyless: true,
     body: { maxBytes: 10_000, withinMs: 60_000 },
     stalledMs: 60_000,
+    closing: new AbortController().signal,
     headWithinMs: 10_000,
     heartbeatMs: 10_000,
     remoteImages: images,
