@@ -1,18 +1,12 @@
 import type { Credential } from "../credentials/credential.ts";
 import type { EventLog } from "../credentials/pool.ts";
-import type { RefreshFault } from "../credentials/refresh.ts";
 import { createTokens } from "../credentials/tokens.ts";
-import type { KiroFault } from "../kiro/failure.ts";
+import type { AccountFault } from "../gateway/account.ts";
 import { createManagement, managementRegions } from "../kiro/management.ts";
 import type { Quota } from "../kiro/quota.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Settings } from "./settings.ts";
-
-/** Why an account could not be asked. */
-export type AccountFault =
-  | { type: "token"; fault: RefreshFault }
-  | { type: "upstream"; fault: KiroFault };
 
 /** Asks the service about single accounts, without a pool. */
 export type Accounts = {
@@ -39,13 +33,13 @@ export function createAccounts(settings: Settings, runtime: Runtime): Accounts {
   return {
     async quota(credential, signal) {
       const access = await tokens.access(credential, {}, signal);
-      if (!access.ok) return fail({ type: "token", fault: access.failure });
+      if (!access.ok) return fail({ type: "no-token", fault: access.failure });
       const quota = await management.usageLimits(access.value, credential.authRegion, signal);
       return quota.ok ? quota : fail({ type: "upstream", fault: quota.failure });
     },
     async profiles(credential, signal) {
       const access = await tokens.access(credential, {}, signal);
-      if (!access.ok) return fail({ type: "token", fault: access.failure });
+      if (!access.ok) return fail({ type: "no-token", fault: access.failure });
       const arns = new Set<string>();
       for (const region of managementRegions(credential.authRegion, profile)) {
         const found = await management.profiles(access.value, region, signal);
@@ -55,43 +49,4 @@ export function createAccounts(settings: Settings, runtime: Runtime): Accounts {
       return ok([...arns]);
     },
   };
-}
-
-/** What is wrong with an account, and what to do about it, as one line. */
-export function describeAccountFault({ id }: Credential, fault: AccountFault): string {
-  if (fault.type === "token") {
-    const { kind, message } = fault.fault;
-    return kind === "needs-login"
-      ? `needs a new log-in (${message}): kiro-proxy login -id ${id}`
-      : `no token just now (${message}): try again later`;
-  }
-  const { kind, status } = fault.fault;
-  const answered = status === undefined ? "" : ` (the service answered ${status})`;
-  switch (kind) {
-    case "suspended":
-      return `Kiro has locked the account${answered}: only Kiro's support can help`;
-    case "suspicious":
-      return `Kiro limits the account for suspicious activity${answered}: leave it alone for an hour`;
-    case "token-refused":
-      return `its token is not accepted${answered}: kiro-proxy login -id ${id}`;
-    case "forbidden":
-      return `the account may not do this${answered}: check its profileArn and region, or its plan`;
-    case "quota":
-    case "daily-quota":
-      return `its plan is used up${answered}: wait for the reset`;
-    case "throttled":
-    case "capacity":
-      return `the service asks to slow down${answered}: try again later`;
-    case "unavailable":
-    case "empty-reply":
-      return `the service can't be reached or has a fault${answered}: check the network, then try again`;
-    case "rejected":
-    case "malformed":
-    case "reasoning-rejected":
-    case "conversation-rejected":
-    case "model-unavailable":
-      return `the service did not understand the question${answered}: a newer kiro-proxy may be needed`;
-    default:
-      return kind satisfies never;
-  }
 }

@@ -3,12 +3,12 @@ import { createAuthenticate } from "../auth/authenticate.ts";
 import { isLoopback } from "../config/exposure.ts";
 import type { Config } from "../config/schema.ts";
 import { parseInlineCredential } from "../credentials/credential.ts";
+import { sentence } from "../credentials/describe.ts";
 import { withApiKey } from "../credentials/environment.ts";
 import { createJournal } from "../credentials/journal.ts";
 import { createJsonStore } from "../credentials/json-store.ts";
 import { createPool } from "../credentials/pool.ts";
 import { renewInBackground } from "../credentials/renewal.ts";
-import type { Reloaded } from "../credentials/roster.ts";
 import { createStatesFile, statesPath } from "../credentials/states-file.ts";
 import type { StoreFault } from "../credentials/store.ts";
 import { createTokens } from "../credentials/tokens.ts";
@@ -16,7 +16,6 @@ import { watchFiles } from "../credentials/watch.ts";
 import type { GatewayDeps } from "../gateway/attempt.ts";
 import { createGateway } from "../gateway/complete.ts";
 import { createDiscovery } from "../gateway/discovery.ts";
-import { createOverview } from "../gateway/overview.ts";
 import { withProfiles } from "../gateway/profiles.ts";
 import { createQuota, type QuotaService } from "../gateway/quota.ts";
 import { retryPolicy } from "../gateway/retry.ts";
@@ -35,7 +34,8 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { createTokenCounter } from "../tokens/counter.ts";
 import { createLedger } from "../usage/ledger.ts";
 import { createLimits } from "../usage/limits.ts";
-import { contextOf, describeStoreFault, loginSources, sentence } from "./settings.ts";
+import { adminDeps } from "./admin.ts";
+import { contextOf, loginSources } from "./settings.ts";
 
 /** Heartbeats, and the longest that a streamed answer's head is held back for a real status. */
 const HEARTBEAT_MS = 10_000;
@@ -155,14 +155,7 @@ export async function compose(deps: {
         return credential.ok ? credential : fail(sentence(credential.failure));
       },
     }),
-    admin: {
-      key: adminKey,
-      credentials: createOverview({ pool: pool.value, quota, runtime }),
-      async reloadCredentials() {
-        const reloaded = await pool.value.reload();
-        return reloaded.ok ? told(reloaded.value) : fail(describeStoreFault(reloaded.failure));
-      },
-    },
+    admin: adminDeps({ config, profile, store, pool: pool.value, quota, ledger, runtime, log }),
     models: {
       list: () => listModels(discovery.profile()),
       find: (id) => findListedModel(id, discovery.profile()),
@@ -205,13 +198,4 @@ export async function compose(deps: {
       await ledger.close();
     },
   });
-}
-
-/** What a reload has come to, in a sentence for the operator. */
-function told({ added, changed, removed, ...now }: Reloaded): Result<string, string> {
-  const done = `${now.credentials} credentials (${added} added, ${changed} changed, ${removed} removed)`;
-  if (now.missing) return fail(`credentials.json is not there; still ${done}`);
-  return now.rejected.length === 0
-    ? ok(done)
-    : fail(`${now.rejected.map(sentence).join("; ")}. Else taken over: ${done}`);
 }

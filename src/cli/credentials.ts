@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import type { ConfigFlags } from "../config/load.ts";
 import { type Credential, hasTruncatedToken } from "../credentials/credential.ts";
+import { describeStoreFault, sentence } from "../credentials/describe.ts";
 import { diskFiles, errorCode, replaceFile } from "../credentials/files.ts";
 import { parseJsonText } from "../credentials/json-file.ts";
 import { isRecord } from "../credentials/record.ts";
@@ -12,10 +13,12 @@ import {
   statesPath,
 } from "../credentials/states-file.ts";
 import type { Listing } from "../credentials/store.ts";
+import { type AccountFault, describeAccountFault } from "../gateway/account.ts";
+import { proxyOf } from "../gateway/overview.ts";
 import type { Quota } from "../kiro/quota.ts";
 import type { Runtime } from "../runtime.ts";
-import { type AccountFault, createAccounts, describeAccountFault } from "./accounts.ts";
-import { describeStoreFault, loadSettings, sentence, type Settings } from "./settings.ts";
+import { createAccounts } from "./accounts.ts";
+import { loadSettings, type Settings } from "./settings.ts";
 import { table } from "./table.ts";
 import { complain, type Terminal } from "./terminal.ts";
 
@@ -126,7 +129,7 @@ function list(
 /** Everything about a credential but its secrets. */
 function shown(credential: Credential, states: SavedStates, now: number) {
   const { id, authMethod, priority, disabled, expiresAt, login, email, provider } = credential;
-  const { apiRegion, authRegion, profileArn, machineId, startUrl, source, proxyUrl } = credential;
+  const { apiRegion, authRegion, profileArn, machineId, startUrl, source } = credential;
   return {
     id,
     account: email ?? provider ?? startUrl ?? "",
@@ -144,7 +147,7 @@ function shown(credential: Credential, states: SavedStates, now: number) {
     authRegion,
     profileArn,
     machineId,
-    proxy: proxyUrl === undefined ? undefined : withoutLogin(proxyUrl.reveal()),
+    proxy: proxyOf(credential),
   };
 }
 
@@ -169,11 +172,6 @@ function tokenState(credential: Credential, now: number): string {
   if (leftMs > 0)
     return `${Math.ceil(leftMs / 60_000)} min${login === undefined ? ", then none" : ""}`;
   return login === undefined ? "none" : "to be renewed";
-}
-
-function withoutLogin(proxy: string): string {
-  const url = URL.parse(proxy);
-  return url === null ? proxy : `${url.protocol}//${url.host}`;
 }
 
 function show(

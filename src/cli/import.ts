@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { ConfigFlags } from "../config/load.ts";
 import type { SourceName } from "../credentials/credential.ts";
+import { describeStoreFault, sentence } from "../credentials/describe.ts";
 import { errorCode } from "../credentials/files.ts";
 import { checkImport, findRecords, type Found } from "../credentials/import.ts";
 import { parseJsonText } from "../credentials/json-file.ts";
@@ -8,7 +9,7 @@ import { isRecord } from "../credentials/record.ts";
 import type { Added } from "../credentials/store.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
-import { describeStoreFault, loadSettings, sentence, type Settings } from "./settings.ts";
+import { loadSettings, type Settings } from "./settings.ts";
 import { complain, type Terminal } from "./terminal.ts";
 
 export type ImportOptions = {

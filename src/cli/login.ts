@@ -1,6 +1,7 @@
 import type { ConfigFlags } from "../config/load.ts";
 import { type Credential, parseCredential } from "../credentials/credential.ts";
 import { newLogin } from "../credentials/account.ts";
+import { describeStoreFault } from "../credentials/describe.ts";
 import {
   type BrowserLogin,
   deviceLogin,
@@ -16,7 +17,7 @@ import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import { type Accounts, createAccounts } from "./accounts.ts";
 import { listenForRedirect, type RedirectListener } from "./redirect.ts";
-import { describeStoreFault, loadSettings, type Settings } from "./settings.ts";
+import { loadSettings, type Settings } from "./settings.ts";
 import { complain, type Terminal } from "./terminal.ts";
 
 export type LoginOptions = {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { checkExposure } from "../config/exposure.ts";
 import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import { describeStoreFault } from "../credentials/describe.ts";
 import { watchFiles } from "../credentials/watch.ts";
 import { type DemoUpstream, startDemoUpstream } from "../demo/upstream.ts";
 import type { Runtime } from "../runtime.ts";
@@ -14,7 +15,7 @@ import { withServiceCredentials } from "./environment.ts";
 import { firstSteps } from "./first-steps.ts";
 import { listen, type Listener } from "./listener.ts";
 import { createServiceManager } from "./service-manager.ts";
-import { describeStoreFault, profileOf } from "./settings.ts";
+import { profileOf } from "./settings.ts";
 import { shutdown } from "./shutdown.ts";
 import { takeOver } from "./takeover.ts";
 

@@ -72,6 +72,10 @@ export type Roster = {
   /** Models as in `Entry`. Only what is known to be missing is a reason to skip a credential. */
   learnModels(id: string, models: Pick<ReadonlySet<string>, "has"> | undefined): void;
   learnQuota(id: string, quota: Quota): void;
+  /** The operator says that the account is well, whatever was found out. */
+  reset(id: string): void;
+  /** The operator has removed it from the store. */
+  remove(id: string): void;
   /**
    * Takes over what the store holds by now, and what was taken out of the file of states. The states of accounts stay.
    * A store that can't be read or understood changes nothing; where a record can't be used, no credential is dropped,
@@ -309,6 +313,11 @@ export async function createRoster(
       entry.quota = quota;
       move(entry, { state: withQuota(wake(entry).state, quota, runtime.now()) }, "quota");
       onChange();
+    },
+    reset: (id) => owner.forget([id]),
+    remove(id) {
+      const entry = entries.get(id);
+      if (entry !== undefined) drop(id, entry);
     },
     async reload() {
       await statesFile?.reread(owner);

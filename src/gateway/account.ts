@@ -39,3 +39,42 @@ export function tell({ pool, runtime }: Judge, credential: Credential, fault: Ki
   if (fault.kind !== "suspended" && fault.kind !== "suspicious") return;
   pool.judge(credential, verdictOn(fault, retryPolicy, runtime.now()));
 }
+
+/** What is wrong with an account, and what to do about it, as one line. */
+export function describeAccountFault({ id }: Pick<Credential, "id">, fault: AccountFault): string {
+  if (fault.type === "no-token") {
+    const { kind, message } = fault.fault;
+    return kind === "needs-login"
+      ? `needs a new log-in (${message}): kiro-proxy login -id ${id}`
+      : `no token just now (${message}): try again later`;
+  }
+  const { kind, status } = fault.fault;
+  const answered = status === undefined ? "" : ` (the service answered ${status})`;
+  switch (kind) {
+    case "suspended":
+      return `Kiro has locked the account${answered}: only Kiro's support can help`;
+    case "suspicious":
+      return `Kiro limits the account for suspicious activity${answered}: leave it alone for an hour`;
+    case "token-refused":
+      return `its token is not accepted${answered}: kiro-proxy login -id ${id}`;
+    case "forbidden":
+      return `the account may not do this${answered}: check its profileArn and region, or its plan`;
+    case "quota":
+    case "daily-quota":
+      return `its plan is used up${answered}: wait for the reset`;
+    case "throttled":
+    case "capacity":
+      return `the service asks to slow down${answered}: try again later`;
+    case "unavailable":
+    case "empty-reply":
+      return `the service can't be reached or has a fault${answered}: check the network, then try again`;
+    case "rejected":
+    case "malformed":
+    case "reasoning-rejected":
+    case "conversation-rejected":
+    case "model-unavailable":
+      return `the service did not understand the question${answered}: a newer kiro-proxy may be needed`;
+    default:
+      return kind satisfies never;
+  }
+}

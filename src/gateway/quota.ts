@@ -7,8 +7,8 @@ import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import { type AccountFault, ask } from "./account.ts";
 
-/** `readAt` is in milliseconds since the epoch. `stale`: the last try to read it anew failed. */
-export type QuotaReading = { quota: Quota; readAt: number; stale: boolean };
+/** `readAt` is in milliseconds since the epoch. `fault`: why the last try to read it anew failed. */
+export type QuotaReading = { quota: Quota; readAt: number; fault?: AccountFault | undefined };
 
 export type QuotaService = {
   /**
@@ -28,7 +28,7 @@ export type QuotaService = {
 type Entry = {
   version: string;
   triedAt: number;
-  reading?: Omit<QuotaReading, "stale"> | undefined;
+  reading?: Omit<QuotaReading, "fault"> | undefined;
   fault?: AccountFault | undefined;
 };
 
@@ -95,11 +95,11 @@ export function createQuota(deps: {
       if (fault === undefined) {
         pool.learnQuota(credential.id, { remaining: spendable(quota), resetAt: quota.resetAt });
       }
-      return ok({ ...reading, stale: fault !== undefined });
+      return ok({ ...reading, fault });
     },
     known(id) {
       const entry = entries.get(id);
-      return entry?.reading && { ...entry.reading, stale: entry.fault !== undefined };
+      return entry?.reading && { ...entry.reading, fault: entry.fault };
     },
   };
 }

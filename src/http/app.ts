@@ -8,7 +8,7 @@ import { chat } from "../wire/chat/chat-completions.ts";
 import { errorObject } from "../wire/openai-errors.ts";
 import { responses } from "../wire/responses/responses.ts";
 import type { WireError } from "../wire/wire.ts";
-import { type AdminDeps, adminRoutes } from "./admin.ts";
+import { type AdminDeps, adminRoutes } from "./admin/admin.ts";
 import { readJson } from "./body.ts";
 import { type CompletionDeps, completions } from "./completions.ts";
 import type { HttpEnv } from "./env.ts";
@@ -47,7 +47,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
         request: id,
         method: c.req.method,
         // A path that is no route of ours is only somebody's text.
-        path: c.res.status === 404 ? undefined : c.req.path.slice(0, 200),
+        path: c.get("route") ?? (c.res.status === 404 ? undefined : c.req.path.slice(0, 200)),
         status: c.res.status,
         durationMs: Math.round(runtime.monotonic() - startedAt),
       });
@@ -58,12 +58,14 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     c.res.headers.set("request-id", id);
     c.res.headers.set("x-request-id", id);
   });
-  app.use(
-    cors({
-      origin: deps.corsOrigins.includes("*") ? "*" : deps.corsOrigins,
-      allowMethods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
-      exposeHeaders: ["request-id", "x-request-id", "retry-after", "x-kiro-proxy-notice"],
-    }),
+  const withCors = cors({
+    origin: deps.corsOrigins.includes("*") ? "*" : deps.corsOrigins,
+    allowMethods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
+    exposeHeaders: ["request-id", "x-request-id", "retry-after", "x-kiro-proxy-notice"],
+  });
+  // No page of another host has any business with the operator's API.
+  app.use(async (c, next) =>
+    /^\/api\/admin(\/|$)/.test(c.req.path) ? await next() : await withCors(c, next),
   );
 
   if (deps.keyless) {

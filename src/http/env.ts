@@ -3,6 +3,8 @@ export type HttpEnv = {
   Bindings: { server?: { timeout(request: Request, seconds: number): void } };
   Variables: {
     requestId: string;
+    /** What the log names instead of the path. */
+    route?: string;
     /** The route writes the log line of the request itself. */
     logged?: boolean;
   };

@@ -23,15 +23,25 @@ const reading: QuotaReading = {
     email: "user@example.com",
   },
   readAt: NOW - 90_000,
-  stale: true,
+  fault: { type: "no-token", fault: { kind: "transient", message: "" } },
 };
 
 function overview(state: CredentialState, known: QuotaReading | undefined) {
-  const parsed = parseCredential({ id: "c1", kiroApiKey: "ksk_SECRET", priority: 2 }, context);
+  const parsed = parseCredential(
+    {
+      id: "c1",
+      kiroApiKey: "ksk_SECRET",
+      priority: 2,
+      email: "user@example.com",
+      profileArn: "arn:aws:codewhisperer:us-east-1:SECRET:profile/SECRETABCD",
+      proxyUrl: "http://SECRET:SECRET@proxy.example:3128",
+    },
+    context,
+  );
   if (!parsed.ok) throw new Error(parsed.failure.message);
   const credential = parsed.value;
   const reads: string[] = [];
-  const rows = createOverview({
+  const view = createOverview({
     runtime: { now: () => NOW },
     pool: { list: () => [{ credential, state, inFlight: 3 }] },
     quota: {
@@ -42,12 +52,12 @@ function overview(state: CredentialState, known: QuotaReading | undefined) {
       known: () => known,
     },
   });
-  return { rows, reads };
+  return { view, reads };
 }
 
 test("a credential with its state and its quota to two decimals, and nothing secret", async () => {
-  const { rows, reads } = overview({ type: "ready", refusals: 0 }, reading);
-  const all = await rows();
+  const { view, reads } = overview({ type: "ready", refusals: 0 }, reading);
+  const all = await view.list();
   expect(all).toEqual([
     {
       id: "c1",
@@ -67,6 +77,14 @@ test("a credential with its state and its quota to two decimals, and nothing sec
         age_seconds: 90,
         stale: true,
       },
+      expires_at: null,
+      renewable: false,
+      provider: null,
+      source: null,
+      api_region: "us-east-1",
+      auth_region: "us-east-1",
+      profile_arn: "arn:…:us-east-1:…ABCD",
+      proxy: "http://proxy.example:3128",
     },
   ]);
   expect(reads).toEqual(["c1"]);
@@ -81,8 +99,8 @@ test("an account that is to be left alone is not asked, what is known of it is s
     { type: "cooling", until: NOW + 1_000, refusals: 0 },
   ];
   for (const state of rests) {
-    const { rows, reads } = overview(state, undefined);
-    expect(await rows()).toMatchObject([{ state: state.type, quota: null }]);
+    const { view, reads } = overview(state, undefined);
+    expect(await view.list()).toMatchObject([{ state: state.type, quota: null }]);
     expect(reads).toEqual([]);
   }
 });

@@ -35,7 +35,7 @@ describe("read", () => {
     answers.usageLimits = () => ok({ ...FULL, resetAt: 99 });
     expect(await quota.read(one)).toEqual({
       ok: true,
-      value: { quota: { ...FULL, resetAt: 99 }, readAt: runtime.now(), stale: false },
+      value: { quota: { ...FULL, resetAt: 99 }, readAt: runtime.now() },
     });
     expect(learned).toEqual([{ id: "c1", remaining: 40, resetAt: 99 }]);
     // The record's own region, which is not where the API is called.
@@ -86,7 +86,10 @@ describe("read", () => {
     const readAt = runtime.now();
     answers.usageLimits = () => fail(fault("unavailable"));
     await advance(6 * MINUTE);
-    const stale = { ok: true, value: { quota: FULL, readAt, stale: true } } as const;
+    const stale = {
+      ok: true,
+      value: { quota: FULL, readAt, fault: { type: "upstream", fault: fault("unavailable") } },
+    } as const;
     expect(await quota.read(one)).toEqual(stale);
     expect(quota.known("c1")).toEqual(stale.value);
     expect(lines).toEqual([
@@ -100,7 +103,10 @@ describe("read", () => {
     ]);
     answers.usageLimits = () => ok(FULL);
     await advance(30_000);
-    expect(await quota.read(one)).toMatchObject({ value: { stale: false } });
+    expect(await quota.read(one)).toEqual({
+      ok: true,
+      value: { quota: FULL, readAt: runtime.now() },
+    });
   });
 
   test("a failure is told where nothing else is known, and does not lead to a rush", async () => {

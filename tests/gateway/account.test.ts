@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { describeAccountFault } from "../../src/cli/accounts.ts";
+import { describeAccountFault } from "../../src/gateway/account.ts";
 import type { KiroFault, KiroFaultKind } from "../../src/kiro/failure.ts";
 import { parsed, socialRecord } from "../credentials/samples.ts";
 
@@ -48,7 +48,7 @@ test.each([
   { kind: "transient", says: "later" },
 ] as const)("without a token ($kind) too", ({ kind, says }) => {
   const fault = { kind, message: "the reason" };
-  const line = describeAccountFault(credential, { type: "token", fault });
+  const line = describeAccountFault(credential, { type: "no-token", fault });
   expect(line).toContain("the reason");
   expect(line).toContain(says);
 });
