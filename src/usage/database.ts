@@ -69,7 +69,7 @@ export async function openDatabase(
     if (process.platform !== "win32") await file.chmod(0o600);
     await file.close();
     sql = new SQL({ adapter: "sqlite", filename: path });
-    await sql`PRAGMA busy_timeout = 2000`;
+    await sql`PRAGMA busy_timeout = 500`;
     await sql`PRAGMA journal_mode = WAL`;
     // The end of the process loses nothing; the loss of power may lose the last seconds, never the file.
     await sql`PRAGMA synchronous = NORMAL`;

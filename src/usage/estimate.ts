@@ -59,5 +59,7 @@ function over(samples: Sample[] | undefined, cost: (sample: Sample) => number) {
   if (samples === undefined) return undefined;
   const costs = samples.map(cost);
   const sum = costs.reduce((all, one) => all + one, 0);
-  return { most: Math.max(...costs), expected: sum / costs.length };
+  // The fewer have been seen, the more the next one may differ.
+  const margin = 1 + 1 / costs.length;
+  return { most: Math.max(...costs) * margin, expected: sum / costs.length };
 }

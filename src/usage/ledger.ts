@@ -79,6 +79,8 @@ const PRUNE_EVERY_MS = 3_600_000;
 /** At a time, so that a backlog of old rows does not hold up the requests. */
 const PRUNE_ROWS = 5_000;
 const RECENT = 50;
+/** The failure of a request during which the gateway was killed. */
+const KILLED = "gateway-killed";
 const DAY_MS = 86_400_000;
 
 export function createLedger(deps: {
@@ -219,25 +221,36 @@ export function createLedger(deps: {
   };
 }
 
-/** Holds without a row are of requests during which the gateway was killed: they count with what they were expected to cost. */
+/**
+ * Holds without a row are of requests during which the gateway was killed: they count with what they were expected to cost.
+ * Where it is not dead but makes way for this one, it writes the row in the end, and that replaces what is made of the hold.
+ */
 async function adopt(sql: SQL): Promise<void> {
   await sql.begin(async (tx) => {
     await tx`
       INSERT INTO requests (at, request_id, user_id, caller, wire, model, outcome, failure,
         estimated_credits, estimated_tokens, attempts)
-      SELECT at, request_id, user_id, caller, wire, model, 'failed', 'gateway-killed', credits, tokens, 0
+      SELECT at, request_id, user_id, caller, wire, model, 'failed', ${KILLED}, credits, tokens, 0
         FROM holds ORDER BY at`;
     await tx`DELETE FROM holds`;
   });
 }
 
 async function write(sql: SQL, batch: RequestAccount[], held: Set<string>): Promise<void> {
-  const done = batch.map(({ requestId }) => requestId).filter((id) => held.has(id));
+  const done = batch.filter(({ requestId }) => held.has(requestId));
+  const ids = done.map(({ requestId }) => requestId);
   await sql.begin(async (tx) => {
+    if (ids.length > 0) {
+      const { count } = await tx`DELETE FROM holds WHERE request_id IN ${tx(ids)}`;
+      if (count < ids.length) {
+        const since = Math.min(...done.map(({ at }) => at));
+        await tx`DELETE FROM requests
+          WHERE at >= ${since} AND failure = ${KILLED} AND request_id IN ${tx(ids)}`;
+      }
+    }
     await tx`INSERT INTO requests ${tx(batch.map(rowOf))}`;
-    if (done.length > 0) await tx`DELETE FROM holds WHERE request_id IN ${tx(done)}`;
   });
-  for (const id of done) held.delete(id);
+  for (const id of ids) held.delete(id);
 }
 
 function rowOf(account: RequestAccount) {

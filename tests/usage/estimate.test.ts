@@ -18,25 +18,33 @@ test("the last requests with the model say what the next may cost", () => {
     one.learn("m", { ...sample, credits: 3, outputTokens: 150 });
   }
   expect(estimate([one], "m", 10_000)).toEqual({
-    credits: { most: 3, expected: 2 },
-    tokens: { most: 10_150, expected: 10_100 },
+    credits: { most: expect.closeTo(3.15), expected: 2 },
+    tokens: { most: 10_158, expected: 10_100 },
   });
   expect(one.credits("other", 1)).toBeUndefined();
+});
+
+test("the fewer are known, the more the next one may differ", () => {
+  const one = createEstimator();
+  one.learn("m", sample);
+  expect(one.credits("m", 10_000)).toEqual({ most: 2, expected: 1 });
+  for (let n = 0; n < 4; n++) one.learn("m", sample);
+  expect(one.credits("m", 10_000)).toEqual({ most: 1.2, expected: 1 });
 });
 
 test("a longer prompt costs more, a shorter one may cost as much", () => {
   const one = createEstimator();
   one.learn("m", sample);
-  expect(one.credits("m", 50_000)?.most).toBe(3);
-  expect(one.credits("m", 100)?.most).toBe(1);
+  expect(one.credits("m", 50_000)?.expected).toBe(3);
+  expect(one.credits("m", 100)?.expected).toBe(1);
 });
 
 test("the first estimator that knows the model decides", () => {
   const [own, everybody] = [createEstimator(), createEstimator()];
   everybody.learn("m", sample);
-  expect(estimate([own, everybody], "m", 10_000).credits.most).toBe(1);
+  expect(estimate([own, everybody], "m", 10_000).credits.expected).toBe(1);
   own.learn("m", { ...sample, credits: 2 });
-  expect(estimate([own, everybody], "m", 10_000).credits.most).toBe(2);
+  expect(estimate([own, everybody], "m", 10_000).credits.expected).toBe(2);
 });
 
 test("models beyond the hundredth are not learnt, so names can't fill the memory", () => {

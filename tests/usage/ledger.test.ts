@@ -237,6 +237,20 @@ describe("what was spent", () => {
     await again.close();
     await killed.close();
   });
+
+  test("counts a request once whose gateway makes way for another and still ends it", async () => {
+    const { open } = world();
+    const old = await open();
+    const hold = { at: NOON, user: "u1", caller: "Ann", wire: "chat", model: "m", tokens: 50 };
+    await old.hold({ ...hold, requestId: "req_a", credits: 4 });
+    const ledger = await open();
+    expect(await ledger.spending("u1", since)).toMatchObject({ creditsToday: 4 });
+    old.record(account({ requestId: "req_a", user: "u1", credits: 1 }));
+    await old.close();
+    expect(await ledger.spending("u1", since)).toMatchObject({ creditsToday: 1 });
+    expect(await ledger.totals({})).toMatchObject({ value: { requests: 1 } });
+    await ledger.close();
+  });
 });
 
 async function filled(): Promise<Ledger> {
