@@ -182,6 +182,24 @@ describe("a database that fails", () => {
     expect(await rows()).toHaveLength(1);
   });
 
+  test("in the middle, as a full disk does, loses none of the rows that come meanwhile", async () => {
+    const { open, advance, lines } = world();
+    const ledger = await open();
+    ledger.record(account());
+    await ledger.totals({});
+    const other = new SQL({ adapter: "sqlite", filename: path });
+    await other`CREATE TRIGGER full BEFORE INSERT ON requests BEGIN SELECT raise(ABORT, 'disk full'); END`;
+    for (let n = 0; n < 1_000; n++) ledger.record(account());
+    await advance(500);
+    while (!ledger.status().failing) await Bun.sleep(1);
+    expect(ledger.status()).toMatchObject({ pending: 1_000, written: 1, lost: 0 });
+    expect(lines.join("")).toContain("disk full");
+    await other`DROP TRIGGER full`;
+    await other.close();
+    await ledger.close();
+    expect(await rows()).toHaveLength(1_001);
+  });
+
   test("says at the end what it has lost", async () => {
     await Bun.write(path, "");
     path = join(path, "x.db");

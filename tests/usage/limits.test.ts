@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { HoldRow, Spending } from "../../src/usage/ledger.ts";
+import type { HoldRow, Spending } from "../../src/usage/rows.ts";
 import { createLimits, type Reservation, type UserLimits } from "../../src/usage/limits.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 
