@@ -2,7 +2,16 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 
 const root = join(import.meta.dir, "..");
-const LEAVES = ["result", "secret", "runtime", "version", "json-fault", "proxy", "socks"];
+const LEAVES = [
+  "result",
+  "secret",
+  "runtime",
+  "version",
+  "json-fault",
+  "proxy",
+  "socks",
+  "address",
+];
 
 /** Which files may import a package; a path that ends with a slash stands for all below it. */
 const PACKAGES: Record<string, string[]> = {

@@ -1,3 +1,4 @@
+import type { Users } from "../auth/users.ts";
 import type { Config } from "../config/schema.ts";
 import { describeStoreFault, sentence } from "../credentials/describe.ts";
 import type { Pool } from "../credentials/pool.ts";
@@ -22,15 +23,17 @@ export function adminDeps(deps: {
   pool: Pool;
   quota: QuotaService;
   ledger: Ledger;
+  users: Users;
+  failed: AdminDeps["failed"];
   runtime: Runtime;
   log: Log;
 }): AdminDeps {
-  const { config, store, pool, quota, ledger, runtime, log } = deps;
+  const { config, store, pool, quota, ledger, users, failed, runtime, log } = deps;
   const startedAt = runtime.now();
   const monotonicStart = runtime.monotonic();
   return {
     key: config.adminApiKey ?? config.apiKey,
-    failed: () => undefined,
+    failed,
     bodyTimeoutMs: config.limits.bodyTimeoutMs,
     runtime,
     log,
@@ -53,7 +56,8 @@ export function adminDeps(deps: {
         };
       },
       async reload() {
-        const reloaded = await pool.reload();
+        const [reloaded, counted] = await Promise.all([pool.reload(), users.reload()]);
+        if (!counted.ok) return fail(describeStoreFault(counted.failure));
         return reloaded.ok ? told(reloaded.value) : fail(describeStoreFault(reloaded.failure));
       },
     },

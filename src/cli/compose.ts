@@ -1,26 +1,29 @@
 import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { createActivation } from "../auth/activation.ts";
+import { createAddressLimit } from "../auth/address-limit.ts";
 import { createAuthenticate } from "../auth/authenticate.ts";
+import { createClientAddress } from "../auth/client-address.ts";
+import { createKnownCodes } from "../auth/known-codes.ts";
+import { createUserCredentials } from "../auth/user-credentials.ts";
+import { createUsers, createUsersFile } from "../auth/users.ts";
 import { isLoopback } from "../config/exposure.ts";
 import type { Config } from "../config/schema.ts";
 import { parseInlineCredential } from "../credentials/credential.ts";
 import { sentence } from "../credentials/describe.ts";
 import { withApiKey } from "../credentials/environment.ts";
-import { createJournal } from "../credentials/journal.ts";
 import { createJsonStore } from "../credentials/json-store.ts";
-import { createPool } from "../credentials/pool.ts";
-import { renewInBackground } from "../credentials/renewal.ts";
-import { createStatesFile, statesPath } from "../credentials/states-file.ts";
+import { statesPath } from "../credentials/states-file.ts";
 import type { StoreFault } from "../credentials/store.ts";
-import { createTokens } from "../credentials/tokens.ts";
 import { watchFiles } from "../credentials/watch.ts";
 import type { GatewayDeps } from "../gateway/attempt.ts";
 import { createGateway } from "../gateway/complete.ts";
 import { createDiscovery } from "../gateway/discovery.ts";
-import { withProfiles } from "../gateway/profiles.ts";
-import { createQuota, type QuotaService } from "../gateway/quota.ts";
+import { withOwnCredentials } from "../gateway/own-credentials.ts";
 import { retryPolicy } from "../gateway/retry.ts";
 import { withWebSearch } from "../gateway/web-search.ts";
 import { createApp } from "../http/app.ts";
+import { addressOf } from "../http/caller.ts";
 import { createRemoteImages } from "../http/remote-images.ts";
 import { createClient } from "../kiro/client.ts";
 import { createManagement } from "../kiro/management.ts";
@@ -35,6 +38,7 @@ import { createTokenCounter } from "../tokens/counter.ts";
 import { createLedger } from "../usage/ledger.ts";
 import { createLimits } from "../usage/limits.ts";
 import { adminDeps } from "./admin.ts";
+import { keep } from "./kept.ts";
 import { contextOf, loginSources } from "./settings.ts";
 
 /** Heartbeats, and the longest that a streamed answer's head is held back for a real status. */
@@ -53,8 +57,7 @@ export type Composed = {
 export async function compose(deps: {
   config: Config;
   profile: UpstreamProfile;
-  credentialsPath: string;
-  databasePath: string;
+  paths: { credentials: string; users: string; database: string };
   /** An API key of Kiro from the environment. */
   apiKey: string | undefined;
   /** Aborts when running answers have to end. */
@@ -62,45 +65,45 @@ export async function compose(deps: {
   runtime: Runtime;
   log: Log;
 }): Promise<Result<Composed, StoreFault>> {
-  const { config, profile, runtime, log } = deps;
+  const { config, profile, runtime, log, paths } = deps;
   const context = contextOf(config, profile);
   const sources = loginSources({ home: homedir(), platform: process.platform }, runtime);
-  const file = createJsonStore({ path: deps.credentialsPath, context, runtime, sources });
+  const file = createJsonStore({ path: paths.credentials, context, runtime, sources });
   const store = deps.apiKey === undefined ? file : withApiKey(file, deps.apiKey, context);
-  const journal = createJournal({ credentialsPath: deps.credentialsPath, log });
-  await journal.recover(store);
-  const statesFile = createStatesFile({ path: statesPath(deps.credentialsPath), runtime, log });
-  let quota: QuotaService | undefined;
-  const pool = await createPool({
+  const management = createManagement({ runtime, profile });
+  const shared = { config, context, profile, management, runtime, log };
+  const main = await keep({
+    ...shared,
     store,
-    statesFile,
-    runtime,
-    log,
-    onExhausted: (credential) => void quota?.read(credential, { maxAgeMs: 0 }),
-    settings: {
-      rotation: config.rotation,
-      maxConcurrent: config.maxConcurrentPerCredential,
-      queueLength: config.queueLength,
-      queueTimeoutMs: config.queueTimeoutMs,
+    paths: { credentials: paths.credentials, states: statesPath(paths.credentials) },
+  });
+  if (!main.ok) return main;
+  const { pool, quota } = main.value;
+
+  const usersFile = createUsersFile({ path: paths.users, runtime });
+  const users = await createUsers({ file: usersFile, log });
+  if (!users.ok) return users;
+  const own = await keep({
+    ...shared,
+    store: createUserCredentials({ file: usersFile, context }),
+    paths: {
+      credentials: paths.users,
+      states: besides(paths.users, "user-credential-states.json"),
     },
   });
-  if (!pool.ok) return pool;
-  const tokens = createTokens({
-    pool: pool.value,
-    store,
+  if (!own.ok) return own;
+  users.value.onChange(() => void own.value.pool.reload());
+  const known = await createKnownCodes({
+    path: besides(paths.users, "known-activation-codes.json"),
     runtime,
     log,
-    journal,
-    settings: { context, refresh: profile },
   });
-  const management = createManagement({ runtime, profile });
-  const known = { pool: pool.value, tokens, management, runtime, log };
-  quota = createQuota(known);
-  const discovery = createDiscovery({ ...known, quota, profile });
+
+  const states = (): Record<string, number> => together(pool.states(), own.value.pool.states());
+  const discovery = createDiscovery({ ...main.value, management, profile, runtime, log });
   const counter = createTokenCounter();
   const calls: GatewayDeps = {
-    pool: pool.value,
-    tokens: withProfiles(tokens, { ...known, store, profile }),
+    ...withOwnCredentials(main.value, own.value),
     client: createClient({ runtime, profile }),
     profile: discovery.profile,
     policy: { ...retryPolicy, totalMs: config.limits.totalTimeoutMs },
@@ -113,19 +116,21 @@ export async function compose(deps: {
       createGateway({ ...calls, client: createSearchClient({ runtime, profile }, search) }),
   });
   const ledger = createLedger({
-    path: deps.databasePath,
+    path: paths.database,
     retentionDays: config.ledgerRetentionDays,
     runtime,
     log,
   });
   const metrics = createMetrics({
-    credentials: () => pool.value.states(),
-    load: () => pool.value.load(),
+    credentials: states,
+    load: () => pool.load(),
     ledger: ledger.status,
     knowsModel: (id) => isKnownModel(id, discovery.profile()),
     memory: () => process.memoryUsage.rss(),
   });
   let stopping = false;
+  const failures = createAddressLimit(config.authFailuresPerMinute, runtime);
+  const clientAddress = createClientAddress(config.trustProxy);
   const adminKey = config.adminApiKey ?? config.apiKey;
   const app = createApp({
     gateway,
@@ -141,7 +146,7 @@ export async function compose(deps: {
       modelId: (name) => resolveModel(name, discovery.profile()).id,
     }),
     health: {
-      credentials: () => pool.value.states(),
+      credentials: states,
       ledger: ledger.status,
       stopping: () => stopping,
       metrics,
@@ -150,12 +155,33 @@ export async function compose(deps: {
     authenticate: createAuthenticate({
       ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
       allowClientCredentials: config.allowClientCredentials,
+      users: users.value,
+      ...(config.activationServerUrl !== undefined && {
+        activation: createActivation({ url: config.activationServerUrl, known, runtime, log }),
+      }),
+      activationOutagePolicy: config.activationOutagePolicy,
+      fallback: config.userQuotaFallback === "pool",
+      failures,
+      clientCredentials: createAddressLimit(config.clientCredentialsPerMinute, runtime),
+      runtime,
       parseInline(json) {
         const credential = parseInlineCredential(json, context);
         return credential.ok ? credential : fail(sentence(credential.failure));
       },
     }),
-    admin: adminDeps({ config, profile, store, pool: pool.value, quota, ledger, runtime, log }),
+    clientAddress,
+    admin: adminDeps({
+      config,
+      profile,
+      store,
+      pool,
+      quota,
+      ledger,
+      users: users.value,
+      failed: (c) => failures.count(addressOf(c, clientAddress)),
+      runtime,
+      log,
+    }),
     models: {
       list: () => listModels(discovery.profile()),
       find: (id) => findListedModel(id, discovery.profile()),
@@ -171,21 +197,23 @@ export async function compose(deps: {
       remoteImages: createRemoteImages({ runtime, lookup: lookupAddresses }),
     }),
   });
-  const credentials = Object.values(pool.value.states()).reduce((sum, count) => sum + count, 0);
+  const reload = (): void => {
+    void pool.reload();
+    void users.value.reload();
+  };
   return ok({
     fetch: (request, server) => app.fetch(request, { server }),
-    credentials,
+    credentials: Object.values(states()).reduce((sum, count) => sum + count, 0),
     stopping() {
       stopping = true;
     },
     async run(signal) {
       await ledger.open();
-      const reload = (): void => void pool.value.reload();
       process.on("SIGHUP", reload);
-      const paths = [deps.credentialsPath, statesPath(deps.credentialsPath)];
       const tasks = [
-        watchFiles({ paths, reload: () => pool.value.reload(), runtime }, signal),
-        renewInBackground({ pool: pool.value, tokens, runtime }, signal),
+        ...main.value.tasks(signal),
+        ...own.value.tasks(signal),
+        watchFiles({ paths: [paths.users], reload: () => users.value.reload(), runtime }, signal),
         discovery.run(signal),
       ];
       await Promise.all(
@@ -194,8 +222,21 @@ export async function compose(deps: {
         }),
       );
       process.off("SIGHUP", reload);
-      await statesFile.flush();
+      await Promise.all([main.value.flush(), own.value.flush(), known.flush()]);
       await ledger.close();
     },
   });
+}
+
+function besides(path: string, name: string): string {
+  return join(dirname(path), name);
+}
+
+/** How many credentials are in each state, of the gateway's and the users' together. */
+function together(...all: Record<string, number>[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const [state, count] of all.flatMap(Object.entries<number>)) {
+    total[state] = (total[state] ?? 0) + count;
+  }
+  return total;
 }

@@ -62,8 +62,11 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     const app = await compose({
       config,
       profile,
-      credentialsPath,
-      databasePath: demo?.databasePath ?? loaded.value.config.databasePath,
+      paths: {
+        credentials: credentialsPath,
+        users: demo?.usersPath ?? config.userCredentialsPath,
+        database: demo?.databasePath ?? config.databasePath,
+      },
       apiKey: demo === undefined ? env["KIRO_API_KEY"] || undefined : undefined,
       closing: closing.signal,
       runtime,
@@ -132,6 +135,7 @@ async function watchCertificate(
 type Demo = {
   upstream: DemoUpstream;
   credentialsPath: string;
+  usersPath: string;
   databasePath: string;
   stop(): Promise<void>;
 };
@@ -144,6 +148,7 @@ async function startDemo(): Promise<Demo> {
   return {
     upstream,
     credentialsPath,
+    usersPath: join(folder, "user_credentials.json"),
     databasePath: join(folder, "kiro-proxy.db"),
     async stop() {
       upstream.stop();

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseRange } from "../address.ts";
 import { parseProxyUrl, PROXY_EXPECTED } from "../proxy.ts";
 import { Secret } from "../secret.ts";
 
@@ -246,6 +247,34 @@ const topLevel = {
     description: "Base URL of the server that knows activation codes.",
     otherwise: "none",
   }),
+  activationOutagePolicy: z.enum(["known", "open", "closed"]).default("known").register(notes, {
+    type: "text",
+    expected: '"known", "open" or "closed"',
+    description:
+      "Which codes pass while that server can't be reached: those of users and those confirmed before, all, or none.",
+  }),
+  userQuotaFallback: z.enum(["pool", "reject"]).default("pool").register(notes, {
+    type: "text",
+    expected: '"pool" or "reject"',
+    description:
+      "Who serves a user whose own Kiro quota is used up: the gateway's credentials, or nobody.",
+  }),
+  authFailuresPerMinute: count(
+    60,
+    "Wrong keys and codes from one address in a minute, before it is told to wait; 0 for any number.",
+  ),
+  clientCredentialsPerMinute: count(
+    120,
+    "Requests with a credential of their own from one address in a minute; 0 for any number.",
+  ),
+  trustProxy: z
+    .array(z.string().refine((range) => parseRange(range) !== undefined))
+    .default([])
+    .register(notes, {
+      type: "list",
+      expected: 'a list of addresses and ranges, such as ["127.0.0.1", "10.0.0.0/8"]',
+      description: "Reverse proxies whose `X-Forwarded-For` is believed.",
+    }),
   allowClientCredentials: z.boolean().default(true).register(notes, {
     type: "yes/no",
     expected: "true or false",

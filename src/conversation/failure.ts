@@ -11,8 +11,10 @@ export type Failure = {
         /** The request can't be served as it is; the client must change it. */
         | "invalid-request"
         | "authentication"
-        /** The caller is known and may not (activation refused, account suspended). */
+        /** The caller is known and may not (account suspended, a model that is not theirs). */
         | "permission"
+        /** An activation code that is not, or no longer, good. */
+        | "activation-refused"
         /** An unknown route or object. */
         | "not-found"
         | "model-not-found"

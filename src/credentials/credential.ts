@@ -35,6 +35,8 @@ export type Credential = {
   /** The record's own id, else one derived from what does not rotate. One line, at most 128 characters. */
   id: string;
   authMethod: AuthMethod;
+  /** The id of the user whose own it is; nobody else's requests may spend it. */
+  owner?: string | undefined;
   /** The bearer token; for `api-key` the key itself. */
   accessToken?: Secret | undefined;
   /** Milliseconds since the epoch; absent where the record says nothing readable. */

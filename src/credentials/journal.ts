@@ -7,7 +7,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Credential } from "./credential.ts";
 import { errorCode } from "./files.ts";
 import type { Renewal } from "./record.ts";
-import type { CredentialStore, PutFault } from "./store.ts";
+import type { AccountStore, PutFault } from "./store.ts";
 
 /**
  * New tokens while they are on their way into the store. The service may have killed the old ones already, and a write
@@ -20,7 +20,7 @@ export type Journal = {
   /** They are in the store. */
   done(credential: Credential): void;
   /** Puts what a killed process has left into the store. To be called before the first token is used. */
-  recover(store: CredentialStore): Promise<void>;
+  recover(store: AccountStore): Promise<void>;
 };
 
 const Noted = z.object({

@@ -3,48 +3,64 @@ import { jsonFault } from "../json-fault.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import { errorCode, type Files, replaceFile } from "./files.ts";
-import { isRecord } from "./record.ts";
+import { isRecord, type JsonRecord } from "./record.ts";
 import type { StoreFault } from "./store.ts";
+
+/** A file with one JSON value. */
+export type JsonDocument<Root> = {
+  /** Undefined if there is no file. */
+  read(): Promise<Result<Root | undefined, StoreFault>>;
+  /**
+   * Reads the file, has `change` say what becomes of it (without `root` nothing is written) and replaces it in one step.
+   * Nobody else who does the same, in whatever process, comes between. A file that can't be understood is never written
+   * to.
+   */
+  change<T, F>(
+    change: (root: Root | undefined) => Promise<Result<{ root?: Root; value: T }, F>>,
+  ): Promise<Result<T, F | StoreFault>>;
+};
 
 /** What a change makes of the records; without `records` nothing is written. */
 export type Changed<T> = { records?: readonly unknown[]; value: T };
 
-/** A file with one JSON object, or an array of them. */
+/** A file with one JSON object, or an array of them; a missing file counts as an empty list. */
 export type JsonFile = {
   /** Undefined if there is no file. */
-  read(): Promise<Result<unknown[] | undefined, StoreFault>>;
-  /**
-   * Reads the file, has `change` say what becomes of it and replaces it in one step; a missing file counts as an empty
-   * list. Nobody else who does the same, in whatever process, comes between. A file that can't be understood is never
-   * written to.
-   */
+  read(): Promise<Result<readonly unknown[] | undefined, StoreFault>>;
   change<T, F>(
     change: (records: readonly unknown[]) => Promise<Result<Changed<T>, F>>,
   ): Promise<Result<T, F | StoreFault>>;
 };
 
-type Content = { single: boolean; records: unknown[] };
-
 const LOCK_RETRY_MS = 20;
 /** Others hold the lock for as long as a file takes to write. */
 const LOCK_LIMIT_MS = 10_000;
 
-export function createJsonFile(deps: {
+type FileDeps = {
   path: string;
   runtime: Pick<Runtime, "randomUUID" | "sleep">;
   files: Files;
-}): JsonFile {
+};
+
+/** @param shape.expected ends the sentence that refuses a value which `accepts` does not */
+export function createJsonDocument<Root>(
+  deps: FileDeps,
+  shape: { accepts(root: unknown): root is Root; expected: string },
+): JsonDocument<Root> {
   const { path, runtime, files } = deps;
   let last: Promise<unknown> = Promise.resolve();
 
-  const read = async (): Promise<Result<Content | undefined, StoreFault>> => {
+  const read = async (): Promise<Result<Root | undefined, StoreFault>> => {
     let text: string;
     try {
       text = await files.read(path);
     } catch (error) {
       return errorCode(error) === "ENOENT" ? ok(undefined) : fail(ioFault(path, error));
     }
-    return contentOf(text, path);
+    const root = parseJsonText(text, path);
+    if (!root.ok) return root;
+    if (shape.accepts(root.value)) return ok(root.value);
+    return fail({ kind: "broken", file: path, line: 1, column: 1, message: shape.expected });
   };
 
   /** A link to the file must stay a link, and lead to the same lock. */
@@ -70,23 +86,21 @@ export function createJsonFile(deps: {
     }
   };
 
-  const changeNow: JsonFile["change"] = async (change) => {
+  const changeNow: JsonDocument<Root>["change"] = async (change) => {
     let release: (() => void) | undefined;
     try {
       const target = await targetOf();
       release = await lock(target);
-      const content = await read();
-      if (!content.ok) return content;
-      const { single, records } = content.value ?? { single: false, records: [] };
-      const changed = await change(records);
+      const before = await read();
+      if (!before.ok) return before;
+      const changed = await change(before.value);
       if (!changed.ok) return changed;
-      const next = changed.value.records;
-      if (next !== undefined) {
-        const root = single && next.length === 1 ? next[0] : next;
+      const { root, value } = changed.value;
+      if (root !== undefined) {
         const text = `${JSON.stringify(root, null, 2)}\n`;
         await replaceFile(files, target, text, runtime.randomUUID());
       }
-      return ok(changed.value.value);
+      return ok(value);
     } catch (error) {
       return fail(ioFault(path, error));
     } finally {
@@ -95,16 +109,47 @@ export function createJsonFile(deps: {
   };
 
   return {
-    async read() {
-      const content = await read();
-      return content.ok ? ok(content.value?.records) : content;
-    },
+    read,
     async change(change) {
       const turn = last.then(async () => await changeNow(change));
       last = Promise.allSettled([turn]);
       return await turn;
     },
   };
+}
+
+export function createJsonFile(deps: FileDeps): JsonFile {
+  const file = createJsonDocument(deps, {
+    accepts: isOneOrMany,
+    expected: "must be one credential object or an array of them",
+  });
+  return {
+    async read() {
+      const root = await file.read();
+      return root.ok ? ok(root.value && recordsOf(root.value)) : root;
+    },
+    async change(change) {
+      return await file.change(async (root) => {
+        const records = root === undefined ? [] : recordsOf(root);
+        const changed = await change(records);
+        if (!changed.ok) return changed;
+        const { records: next, value } = changed.value;
+        const [only] = next ?? [];
+        const single = isRecord(root) && next?.length === 1 && isRecord(only);
+        return ok({ ...(next && { root: single ? only : next }), value });
+      });
+    },
+  };
+}
+
+type OneOrMany = JsonRecord | readonly unknown[];
+
+function isOneOrMany(root: unknown): root is OneOrMany {
+  return Array.isArray(root) || isRecord(root);
+}
+
+function recordsOf(root: OneOrMany): readonly unknown[] {
+  return isRecord(root) ? [root] : root;
 }
 
 /** What the text of `file` holds, as a value or as the place where it is no JSON. */
@@ -116,15 +161,6 @@ export function parseJsonText(text: string, file: string): Result<unknown, Store
   } catch {
     return fail({ kind: "broken", file, ...jsonFault(json) });
   }
-}
-
-function contentOf(text: string, file: string): Result<Content, StoreFault> {
-  const root = parseJsonText(text, file);
-  if (!root.ok) return root;
-  if (Array.isArray(root.value)) return ok({ single: false, records: root.value });
-  if (isRecord(root.value)) return ok({ single: true, records: [root.value] });
-  const message = "must be one credential object or an array of them";
-  return fail({ kind: "broken", file, line: 1, column: 1, message });
 }
 
 function ioFault(file: string, error: unknown): StoreFault {

@@ -16,8 +16,14 @@ import { pick, type Rotation } from "./rotation.ts";
 import type { Verdict } from "./state.ts";
 import type { StoreFault } from "./store.ts";
 
-/** Whose credential a request spends: one of the pool's, or the one that the client sent along. */
-export type CredentialSource = { type: "pool" } | { type: "inline"; credential: Credential };
+/**
+ * Whose credential a request spends: one of the pool's, the one that the client sent along, or one of a user's own, with
+ * `fallback` the pool's when those are used up.
+ */
+export type CredentialSource =
+  | { type: "pool" }
+  | { type: "inline"; credential: Credential }
+  | { type: "user"; user: string; fallback: boolean };
 
 /** What a request asks of a credential. */
 export type Want = {
@@ -133,10 +139,23 @@ export async function createPool(
     };
   };
 
+  const candidates = (source: CredentialSource): Entry[] => {
+    switch (source.type) {
+      case "pool":
+        return roster.entries(undefined);
+      case "user":
+        return roster.entries(source.user);
+      case "inline":
+        return [roster.inlineEntry(source.credential)];
+      default:
+        return source satisfies never;
+    }
+  };
+
   /** Undefined where all that could serve are busy. */
   const take = (source: CredentialSource, want: Want): Result<Lease, PoolEmpty> | undefined => {
     const now = runtime.now();
-    const all = source.type === "pool" ? roster.entries() : [roster.inlineEntry(source.credential)];
+    const all = candidates(source);
     const offering = all.filter(({ models }) => models?.has(want.model) !== false);
     const ready = offering.filter((entry) => isReady(entry, now));
     const untried = ready.filter((entry) => !want.tried.has(entry.credential.id));

@@ -19,7 +19,7 @@ import {
   withQuota,
 } from "./state.ts";
 import type { SavedState, SavedStates, StatesFile, StatesOwner } from "./states-file.ts";
-import type { CredentialStore, Listing, StoreFault } from "./store.ts";
+import type { AccountStore, Listing, StoreFault } from "./store.ts";
 
 /** A credential, what is known of its account, and what it is busy with. */
 export type Entry = {
@@ -54,8 +54,8 @@ export type Reloaded = {
 };
 
 export type Roster = {
-  /** The store's credentials in its order. */
-  entries(): Entry[];
+  /** The store's credentials in its order: those of one owner, or those that are nobody's own. */
+  entries(owner: string | undefined): Entry[];
   /** The one for a credential that a client sent along, whose account may be known from an earlier request. */
   inlineEntry(credential: Credential): Entry;
   apply(entry: Entry, verdict: Verdict): void;
@@ -89,7 +89,7 @@ export type Roster = {
 };
 
 export type RosterDeps = {
-  store: CredentialStore;
+  store: AccountStore;
   runtime: Pick<Runtime, "now">;
   log: Pick<Log, "info" | "warn" | "error">;
   /** Without it a restart forgets all states. */
@@ -107,6 +107,7 @@ export async function createRoster(
 ): Promise<Result<Roster, StoreFault>> {
   const { store, runtime, log, statesFile, onChange, onExhausted } = deps;
   const entries = new Map<string, Entry>();
+  const owned = new Map<string | undefined, Entry[]>();
   const inline = new BoundedMap<string, Entry>(REMEMBERED_MAX);
   const absent = new BoundedMap<string, SavedState>(REMEMBERED_MAX);
   const transitions = new Map<string, number>();
@@ -114,7 +115,7 @@ export async function createRoster(
   let toldRejections = "[]";
   let toldFault = "";
 
-  const owner: StatesOwner = {
+  const statesOwner: StatesOwner = {
     snapshot() {
       const now = runtime.now();
       const saved = [...entries].flatMap(([id, entry]): [string, SavedState][] => {
@@ -156,7 +157,8 @@ export async function createRoster(
     const kept = outlivesRestart(entry.state, now);
     const sameLogin = before.credential.version === entry.credential.version;
     const same = before.state === entry.state && sameLogin;
-    if (stored && !same && (kept || outlivesRestart(before.state, now))) statesFile?.changed(owner);
+    if (stored && !same && (kept || outlivesRestart(before.state, now)))
+      statesFile?.changed(statesOwner);
     const from = shown(before).type;
     const to = shown(entry);
     if (from === to.type) return;
@@ -221,6 +223,16 @@ export async function createRoster(
     if (saved !== undefined) absent.set(id, saved);
   };
 
+  const sortByOwner = (): void => {
+    owned.clear();
+    for (const entry of entries.values()) {
+      const { owner } = entry.credential;
+      const mine = owned.get(owner);
+      if (mine === undefined) owned.set(owner, [entry]);
+      else mine.push(entry);
+    }
+  };
+
   const takeOver = ({ credentials, rejected, missing }: Listing): Reloaded => {
     const done = { added: 0, changed: 0, removed: 0 };
     const ids = new Set(credentials.map(({ id }) => id));
@@ -246,6 +258,7 @@ export async function createRoster(
       find(entry, found);
       done.changed += 1;
     }
+    sortByOwner();
     const rejections = JSON.stringify(rejected);
     if (rejections !== toldRejections) {
       for (const { path, message } of rejected) log.error("credential-rejected", { path, message });
@@ -264,7 +277,7 @@ export async function createRoster(
   takeOver(listed.value);
 
   return ok({
-    entries: () => Array.from(entries.values(), wake),
+    entries: (owner) => (owned.get(owner) ?? []).map(wake),
     inlineEntry(credential) {
       const key = fingerprintOf(credential);
       const known = inline.get(key);
@@ -314,13 +327,15 @@ export async function createRoster(
       move(entry, { state: withQuota(wake(entry).state, quota, runtime.now()) }, "quota");
       onChange();
     },
-    reset: (id) => owner.forget([id]),
+    reset: (id) => statesOwner.forget([id]),
     remove(id) {
       const entry = entries.get(id);
-      if (entry !== undefined) drop(id, entry);
+      if (entry === undefined) return;
+      drop(id, entry);
+      sortByOwner();
     },
     async reload() {
-      await statesFile?.reread(owner);
+      await statesFile?.reread(statesOwner);
       for (;;) {
         const before = replacements;
         const now = await store.list();

@@ -29,6 +29,9 @@ export type CredentialStore = {
   remove(id: string): Promise<Result<undefined, EditFault>>;
 };
 
+/** What keeping credentials working needs of a store. */
+export type AccountStore = Pick<CredentialStore, "list" | "put" | "update">;
+
 export type Listing = {
   credentials: Credential[];
   /** Records that can't be used; `path` begins with the record's place (`[2].region`). */

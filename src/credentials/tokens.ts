@@ -8,7 +8,7 @@ import { isSettled, type Journal } from "./journal.ts";
 import type { EventLog, Pool } from "./pool.ts";
 import type { Renewal } from "./record.ts";
 import { refresh, type RefreshFault, type RefreshSettings } from "./refresh.ts";
-import type { CredentialStore } from "./store.ts";
+import type { AccountStore } from "./store.ts";
 
 /** What one upstream call needs to know of the credential it spends. */
 export type Access = {
@@ -55,7 +55,7 @@ const ROUNDS = 2;
 
 export function createTokens(deps: {
   pool: Pick<Pool, "current" | "replace" | "judge">;
-  store: CredentialStore;
+  store: AccountStore;
   runtime: Runtime;
   log: EventLog;
   settings: TokenSettings;

@@ -21,7 +21,10 @@ export async function watchFiles(
   const { paths, reload, runtime, stamp = fileStamp } = deps;
   const look = async (): Promise<string> => (await Promise.all(paths.map(stamp))).join(" ");
   try {
-    for (let seen = await look(); ;) {
+    let seen = await look();
+    // What was written between the last reading and this first look would never be noticed.
+    await reload();
+    for (;;) {
       await runtime.sleep(EVERY_MS, signal);
       const now = await look();
       if (now === seen) continue;

@@ -35,6 +35,12 @@ function credentialFailure({ type }: Pick<CredentialSource, "type">): Failure {
         kind: "authentication",
         message: "Kiro refused the credential sent with this request. Sign in to Kiro again.",
       };
+    case "user":
+      return {
+        kind: "unavailable",
+        message:
+          "Kiro refused your own Kiro credential; your activation code is fine. Sign in to Kiro again.",
+      };
     case "pool":
       return {
         kind: "unavailable",
@@ -79,9 +85,9 @@ export function poolFailure(
       };
     case "all-tried":
     case "none-ready":
-      return source.type === "inline"
-        ? { ...inlineFailure(empty.states), ...later }
-        : { ...restingFailure(empty.states), ...later };
+      return source.type === "pool"
+        ? { ...restingFailure(empty.states), ...later }
+        : { ...ownFailure(empty.states, source), ...later };
     default:
       return empty.reason satisfies never;
   }
@@ -100,23 +106,24 @@ function restingFailure(counted: Record<string, number>): Failure {
   return { kind: states.join() === "cooling" ? "rate-limited" : "unavailable", message };
 }
 
-/** The one credential is the caller's own, so the caller may know all about it. */
-function inlineFailure(states: Record<string, number>): Failure {
+/** The credential is the caller's own, so the caller may know all about it. */
+function ownFailure(
+  states: Record<string, number>,
+  source: Pick<CredentialSource, "type">,
+): Failure {
+  const own = source.type === "inline" ? "the credential sent with this request" : "your own";
   if ("suspended" in states) {
     return {
       kind: "permission",
-      message:
-        "Kiro has suspended the account of the credential sent with this request; its owner must contact Kiro's support.",
+      message: `Kiro has suspended the account of ${own}; its owner must contact Kiro's support.`,
     };
   }
-  if ("needs-login" in states) return credentialFailure({ type: "inline" });
-  if ("exhausted" in states) {
-    return { kind: "quota", message: "The Kiro quota of the credential sent is used up." };
-  }
-  return {
-    kind: "rate-limited",
-    message: "Kiro has limited the account of the credential sent for a while.",
-  };
+  if ("needs-login" in states) return credentialFailure(source);
+  if ("exhausted" in states)
+    return { kind: "quota", message: `The Kiro quota of ${own} is used up.` };
+  if ("disabled" in states)
+    return { kind: "permission", message: `The credential is switched off.` };
+  return { kind: "rate-limited", message: `Kiro has limited the account of ${own} for a while.` };
 }
 
 /** Of two failures of one request, the one that gives the client more hope: waiting may help. */
@@ -135,6 +142,7 @@ const HOPE = {
   "invalid-request": 0,
   authentication: 0,
   permission: 0,
+  "activation-refused": 0,
   "not-found": 0,
   "model-not-found": 0,
   "too-large": 0,

@@ -1,7 +1,7 @@
 import { BoundedMap } from "../credentials/bounded-map.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { EventLog, Pool } from "../credentials/pool.ts";
-import type { CredentialStore } from "../credentials/store.ts";
+import type { AccountStore } from "../credentials/store.ts";
 import { type Access, type Tokens, unlessAborted } from "../credentials/tokens.ts";
 import { type Management, managementRegions } from "../kiro/management.ts";
 import type { UpstreamProfile } from "../kiro/profile.ts";
@@ -25,7 +25,7 @@ export function withProfiles(
   deps: {
     management: Management;
     pool: Pick<Pool, "current" | "judge" | "replace">;
-    store: CredentialStore;
+    store: AccountStore;
     profile: UpstreamProfile;
     runtime: Pick<Runtime, "now">;
     log: EventLog;

@@ -1,6 +1,5 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
-import { claimOf } from "../auth/claim.ts";
 import type { Failure } from "../conversation/failure.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { messages, parseCountTokens } from "../wire/anthropic/messages.ts";
@@ -10,6 +9,7 @@ import { responses } from "../wire/responses/responses.ts";
 import type { WireError } from "../wire/wire.ts";
 import { type AdminDeps, adminRoutes } from "./admin/admin.ts";
 import { readJson } from "./body.ts";
+import { callerOf } from "./caller.ts";
 import { type CompletionDeps, completions } from "./completions.ts";
 import type { HttpEnv } from "./env.ts";
 import { type HealthDeps, healthRoutes } from "./health.ts";
@@ -85,7 +85,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
 
   app.post("/v1/messages", completions(messages, deps));
   app.post("/v1/messages/count_tokens", async (c) => {
-    const counted = await countTokens(c.req.raw, deps);
+    const counted = await countTokens(c, deps);
     return counted.ok
       ? Response.json({ input_tokens: counted.value })
       : errorResponse(messages.failure(counted.failure, c.get("requestId")));
@@ -94,14 +94,14 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   app.post("/v1/chat/completions", completions(chat, deps));
   app.post("/v1/responses", completions(responses, deps));
 
-  app.get("/v1/models", (c) => {
-    const caller = deps.authenticate(claimOf(c.req.raw.headers));
+  app.get("/v1/models", async (c) => {
+    const caller = await callerOf(c, deps);
     if (!caller.ok)
       return errorResponse(callersError(c.req.raw, caller.failure, c.get("requestId")));
     return Response.json(modelList(deps.models.list()));
   });
-  app.get("/v1/models/:id{.+}", (c) => {
-    const caller = deps.authenticate(claimOf(c.req.raw.headers));
+  app.get("/v1/models/:id{.+}", async (c) => {
+    const caller = await callerOf(c, deps);
     if (!caller.ok)
       return errorResponse(callersError(c.req.raw, caller.failure, c.get("requestId")));
     const id = c.req.param("id");
@@ -129,9 +129,10 @@ function isLocal(origin: string): boolean {
   return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);
 }
 
-async function countTokens(request: Request, deps: AppDeps): Promise<Result<number, Failure>> {
-  const caller = deps.authenticate(claimOf(request.headers));
+async function countTokens(c: Context<HttpEnv>, deps: AppDeps): Promise<Result<number, Failure>> {
+  const caller = await callerOf(c, deps);
   if (!caller.ok) return caller;
+  const request = c.req.raw;
   const body = await readJson(request, deps.body, deps.runtime);
   if (!body.ok) return body;
   const conversation = await parseWithImages(

@@ -1,6 +1,4 @@
 import type { Context } from "hono";
-import { claimOf } from "../auth/claim.ts";
-import type { Authenticate } from "../auth/authenticate.ts";
 import type { Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import type { ReplyEvent } from "../conversation/reply.ts";
@@ -12,29 +10,30 @@ import type { Limits } from "../usage/limits.ts";
 import type { Encoder, Wire } from "../wire/wire.ts";
 import { type AccountDeps, type OpenAccount, openAccount } from "./account.ts";
 import { type BodyLimits, readJson } from "./body.ts";
+import { type CallerDeps, callerOf } from "./caller.ts";
 import { cutOffBy } from "./cut-off.ts";
 import type { HttpEnv } from "./env.ts";
 import { eventStream } from "./event-stream.ts";
 import { parseWithImages, type RemoteImages } from "./remote-images.ts";
 import { within } from "./within.ts";
 
-export type CompletionDeps = AccountDeps & {
-  gateway: Gateway;
-  authenticate: Authenticate;
-  counter: TokenCounter;
-  runtime: Runtime;
-  limits: Limits;
-  body: BodyLimits;
-  /** How long a streamed answer may hold its head back for a real status. */
-  headWithinMs: number;
-  heartbeatMs: number;
-  /** How long a client may read nothing of what was sent to it. */
-  stalledMs: number;
-  /** Aborts when running answers have to end, because the server does. */
-  closing: AbortSignal;
-  /** Without it, requests with images to be fetched are refused. */
-  remoteImages?: RemoteImages;
-};
+export type CompletionDeps = AccountDeps &
+  CallerDeps & {
+    gateway: Gateway;
+    counter: TokenCounter;
+    runtime: Runtime;
+    limits: Limits;
+    body: BodyLimits;
+    /** How long a streamed answer may hold its head back for a real status. */
+    headWithinMs: number;
+    heartbeatMs: number;
+    /** How long a client may read nothing of what was sent to it. */
+    stalledMs: number;
+    /** Aborts when running answers have to end, because the server does. */
+    closing: AbortSignal;
+    /** Without it, requests with images to be fetched are refused. */
+    remoteImages?: RemoteImages;
+  };
 
 /** Nobody reads it. */
 const CLIENT_LEFT: Failure = { kind: "internal", message: "the client closed the connection" };
@@ -81,7 +80,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
     };
 
     const answer = async (): Promise<Response> => {
-      const caller = deps.authenticate(claimOf(request.headers));
+      const caller = await callerOf(c, deps);
       if (!caller.ok) return refuse(caller.failure);
       const { name, user, source } = caller.value;
       account.caller = name;

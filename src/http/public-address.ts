@@ -1,4 +1,5 @@
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { type BlockList, isIP } from "node:net";
+import { blockListOf, parseRange, wordsOf } from "../address.ts";
 
 /**
  * Whether an IP address belongs to the public internet. What is no IP address does not, and neither does one of the
@@ -48,12 +49,7 @@ const NOT_PUBLIC = subnets(
 const UNICAST = subnets("2000::/3");
 
 function subnets(...ranges: string[]): BlockList {
-  const list = new BlockList();
-  for (const range of ranges) {
-    const [address = "", bits] = range.split("/");
-    list.addSubnet(address, Number(bits), isIPv6(address) ? "ipv6" : "ipv4");
-  }
-  return list;
+  return blockListOf(ranges.flatMap((range) => parseRange(range) ?? []));
 }
 
 /** The address that a packet ends at when an IPv6 address stands for an IPv4 one. */
@@ -68,16 +64,4 @@ function embeddedIPv4(words: number[]): string | undefined {
 
 function dotted(words: number[]): string {
   return words.flatMap((word) => [word >> 8, word & 0xff]).join(".");
-}
-
-/** The eight 16-bit words of an IPv6 address. Undefined for one with a zone, such as `fe80::1%eth0`. */
-function wordsOf(address: string): number[] | undefined {
-  // A URL has one spelling for an address: no dotted part, and what `::` leaves out is all there is to add.
-  const canonical = URL.parse(`http://[${address}]`)?.hostname.slice(1, -1);
-  if (canonical === undefined) return undefined;
-  const [left = [], right = []] = canonical
-    .split("::")
-    .map((half) => half.split(":").filter((word) => word !== ""));
-  const zeros = Array<string>(8 - left.length - right.length).fill("0");
-  return [...left, ...zeros, ...right].map((word) => Number.parseInt(word, 16));
 }

@@ -19,6 +19,7 @@ const ERRORS = {
   "thread-unsupported": badRequest,
   "previous-response-not-found": { ...badRequest, code: "previous_response_not_found" },
   authentication: { ...badRequest, status: 401, code: "invalid_api_key" },
+  "activation-refused": { ...badRequest, status: 403, type: "authentication_error" },
   permission: { ...badRequest, status: 403, type: "permission_error" },
   "not-found": { ...badRequest, status: 404, code: "unknown_url" },
   "model-not-found": { ...badRequest, status: 404, code: "model_not_found" },

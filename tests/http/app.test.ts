@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { createAuthenticate } from "../../src/auth/authenticate.ts";
 import type { Failure } from "../../src/conversation/failure.ts";
 import type { ReplyEvent } from "../../src/conversation/reply.ts";
 import type { CompletionRequest } from "../../src/gateway/attempt.ts";
@@ -8,6 +7,7 @@ import { createApp } from "../../src/http/app.ts";
 import { fail, ok } from "../../src/result.ts";
 import { Secret } from "../../src/secret.ts";
 import { createLog } from "../../src/telemetry/log.ts";
+import { callerDeps } from "../support/auth.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 import { usageDeps } from "./usage.ts";
 
@@ -65,11 +65,7 @@ function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless =
       write: (line) => void lines.push(line),
       now: () => 0,
     }),
-    authenticate: createAuthenticate({
-      ...(keyless ? {} : { apiKey: new Secret(KEY) }),
-      allowClientCredentials: false,
-      parseInline: () => fail("no"),
-    }),
+    ...callerDeps(keyless ? {} : { apiKey: new Secret(KEY) }),
     counter: { exact: async () => 42, quick: () => 40, text: (text) => text.length },
     models: { list: () => [model], find: (id) => (id === model.id ? model : undefined) },
     corsOrigins: ["*"],
@@ -91,7 +87,7 @@ function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless =
       {},
     );
   const get = async (path: string, headers: Record<string, string> = { "x-api-key": KEY }) =>
-    await app.request(path, { headers });
+    await app.request(path, { headers }, {});
   return { app, asked, lines, post, get, accounts: usage.accounts };
 }
 

@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createClientAddress } from "../../src/auth/client-address.ts";
 import type { ReplyEvent } from "../../src/conversation/reply.ts";
 import type { Gateway } from "../../src/gateway/complete.ts";
 import { createApp } from "../../src/http/app.ts";
@@ -48,6 +49,7 @@ function world(limits: UserLimits, credits: () => number | undefined) {
     gateway,
     runtime,
     log,
+    clientAddress: createClientAddress([]),
     authenticate: () =>
       ok({ name: "Ann", source: { type: "pool" }, user: { id: "u1", name: "Ann", limits } }),
     counter: { exact: async () => 3, quick: () => 3, text: (text) => text.length },

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { createAuthenticate } from "../../src/auth/authenticate.ts";
 import type { Conversation, Image } from "../../src/conversation/conversation.ts";
 import type { Failure } from "../../src/conversation/failure.ts";
 import type { ReplyEvent } from "../../src/conversation/reply.ts";
@@ -12,6 +11,7 @@ import {
 import { fail, ok, type Result } from "../../src/result.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import type { ImageLookup } from "../../src/wire/wire.ts";
+import { callerDeps } from "../support/auth.ts";
 import { createTestRuntime, type ScriptedFetch } from "../support/runtime.ts";
 import { usageDeps } from "./usage.ts";
 
@@ -241,10 +241,7 @@ function served(fetch?: ScriptedFetch) {
       write: (line) => void lines.push(line),
       now: () => 0,
     }),
-    authenticate: createAuthenticate({
-      allowClientCredentials: false,
-      parseInline: () => fail("no"),
-    }),
+    ...callerDeps(),
     counter: {
       async exact(conversation) {
         counted.push(conversation);

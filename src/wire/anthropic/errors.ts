@@ -12,6 +12,8 @@ const ERRORS = {
   "previous-response-not-found": { status: 400, type: "invalid_request_error", retry: false },
   authentication: { status: 401, type: "authentication_error", retry: false },
   quota: { status: 402, type: "billing_error", retry: false },
+  // What the Go build answers, and what its clients look for.
+  "activation-refused": { status: 403, type: "authentication_error", retry: false },
   permission: { status: 403, type: "permission_error", retry: false },
   "not-found": { status: 404, type: "not_found_error", retry: false },
   "model-not-found": { status: 404, type: "not_found_error", retry: false },

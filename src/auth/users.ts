@@ -1,0 +1,129 @@
+import type { Files } from "../credentials/files.ts";
+import { diskFiles } from "../credentials/files.ts";
+import { createJsonDocument, type JsonDocument } from "../credentials/json-file.ts";
+import { isRecord, type JsonRecord } from "../credentials/record.ts";
+import type { StoreFault } from "../credentials/store.ts";
+import { ok, type Result } from "../result.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Log } from "../telemetry/log.ts";
+import { canonicalCode, type User, userOf } from "./user-record.ts";
+
+/** What becomes of a record: another one, under another key if `code` says so; null removes it. */
+export type UserEdit = { record: JsonRecord | null; code?: string };
+
+/** The users, from memory. What is written has reached the disk when the call resolves. */
+export type Users = {
+  /** Codes are found in any spelling: with and without `act-`, in any case. */
+  find(code: string): User | undefined;
+  byId(id: string): User | undefined;
+  list(): User[];
+  /** Several processes may write at the same time. `edit` is given the record as it is by then. */
+  change<F>(
+    code: string,
+    edit: (record: JsonRecord | undefined) => Result<UserEdit, F>,
+  ): Promise<Result<undefined, F | StoreFault>>;
+  /** Takes over what the file holds by now; gives how many users that are. A broken file changes nothing. */
+  reload(): Promise<Result<number, StoreFault>>;
+  /** Calls back whenever the users have changed. */
+  onChange(listener: () => void): void;
+};
+
+export type UsersFile = JsonDocument<JsonRecord>;
+
+/** `user_credentials.json`: an object from activation code to record. Unknown fields are kept. */
+export function createUsersFile(deps: {
+  path: string;
+  runtime: Pick<Runtime, "randomUUID" | "sleep">;
+  files?: Files;
+}): UsersFile {
+  return createJsonDocument(
+    { ...deps, files: deps.files ?? diskFiles },
+    { accepts: isRecord, expected: "must be an object from activation code to user" },
+  );
+}
+
+/** Fails where the file is there and can't be understood. */
+export async function createUsers(deps: {
+  file: UsersFile;
+  log: Pick<Log, "info" | "error">;
+}): Promise<Result<Users, StoreFault>> {
+  const { file, log } = deps;
+  const listeners: (() => void)[] = [];
+  let seen = "{}";
+  let told = "";
+  let users: User[] = [];
+  let byCode = new Map<string, User>();
+  let byId = new Map<string, User>();
+
+  const takeOver = (root: JsonRecord): void => {
+    const text = JSON.stringify(root);
+    if (text === seen) return;
+    seen = text;
+    users = Object.entries(root).map(([key, record]) => userOf(key, record));
+    // Of two spellings of one code the first in the file counts.
+    byCode = new Map(users.toReversed().map((user) => [canonicalCode(user.code.reveal()), user]));
+    byId = new Map(users.toReversed().map((user) => [user.id, user]));
+    for (const { id, fault } of users) {
+      if (fault !== undefined) log.error("user-rejected", { user: id, fault });
+    }
+    for (const listener of listeners) listener();
+  };
+
+  const reload = async (): Promise<Result<number, StoreFault>> => {
+    const read = await file.read();
+    if (!read.ok) {
+      const fault = JSON.stringify(read.failure);
+      if (fault !== told) log.error("users-unreadable", { ...read.failure });
+      told = fault;
+      return read;
+    }
+    told = "";
+    const before = seen;
+    takeOver(read.value ?? {});
+    if (seen !== before) log.info("users-loaded", { users: users.length });
+    return ok(users.length);
+  };
+
+  const first = await reload();
+  if (!first.ok) return first;
+  return ok({
+    find: (code) => byCode.get(canonicalCode(code)),
+    byId: (id) => byId.get(id),
+    list: () => users,
+    async change(code, edit) {
+      let after: JsonRecord | undefined;
+      const changed = await file.change(async (root = {}) => {
+        const key = keyIn(root, code);
+        const record = key === undefined ? undefined : root[key];
+        const edited = edit(isRecord(record) ? record : undefined);
+        if (!edited.ok) return edited;
+        after = withEntry(root, key, edited.value.code ?? key ?? code, edited.value.record);
+        return ok({ root: after, value: undefined });
+      });
+      if (changed.ok && after !== undefined) takeOver(after);
+      return changed;
+    },
+    reload,
+    onChange: (listener) => void listeners.push(listener),
+  });
+}
+
+function keyIn(root: JsonRecord, code: string): string | undefined {
+  const canonical = canonicalCode(code);
+  return Object.keys(root).find((key) => canonicalCode(key) === canonical);
+}
+
+/** The record takes the old one's place in the file's order. */
+function withEntry(
+  root: JsonRecord,
+  oldKey: string | undefined,
+  key: string,
+  record: JsonRecord | null,
+): JsonRecord {
+  const added: [string, unknown][] = record === null ? [] : [[key, record]];
+  const entries = Object.entries(root);
+  const at = entries.findIndex(([name]) => name === oldKey);
+  return Object.fromEntries(
+    at === -1 ? [...entries, ...added] : entries.toSpliced(at, 1, ...added),
+  );
+}
