@@ -43,6 +43,7 @@ export const migrations: readonly (readonly string[])[] = [
   [
     "ALTER TABLE requests ADD COLUMN estimated_credits REAL",
     "ALTER TABLE requests ADD COLUMN estimated_tokens INTEGER",
+    "CREATE INDEX requests_who ON requests (coalesce(user_id, caller))",
     `CREATE TABLE holds (
       request_id TEXT PRIMARY KEY,
       at INTEGER NOT NULL,
@@ -118,10 +119,9 @@ async function versionOf(sql: SQL): Promise<number> {
   return rows[0]?.user_version ?? 0;
 }
 
-/** What went wrong with the disk or in SQLite; anything else is a bug and is thrown on. */
+/** Whatever it was: the ledger must not bring down the gateway that it keeps account of. */
 export function faultOf(error: unknown): DatabaseFault {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") {
-    return { code: error.code, message: error.message };
-  }
-  throw error;
+  if (!(error instanceof Error)) return { code: "unknown", message: String(error) };
+  const code = "code" in error ? String(error.code) : error.name;
+  return { code, message: error.message };
 }

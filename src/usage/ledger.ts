@@ -157,7 +157,14 @@ export function createLedger(deps: {
 
   async function read<T>(query: (sql: SQL) => Promise<T>): Promise<Result<T, DatabaseFault>> {
     if (pending.length > 0) await flush();
-    return await inTurn(query);
+    const database = await inTurn(async (open) => open);
+    if (!database.ok) return database;
+    try {
+      // Not in turn: what takes long must not keep others from writing.
+      return ok(await query(database.value));
+    } catch (error) {
+      return fail(faultOf(error));
+    }
   }
 
   return {

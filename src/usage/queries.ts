@@ -84,22 +84,66 @@ const KEYS = {
   day: "strftime('%Y-%m-%d', at / 1000, 'unixepoch')",
 } satisfies Record<UsageBy, string>;
 
+const HOUR_MS = 3_600_000;
+
 /** Sums by one thing; days in their order, all else by what was spent. */
 export async function usageBy(sql: SQL, by: UsageBy, filter: UsageFilter): Promise<UsageRow[]> {
-  const order = by === "day" ? "key" : "credits DESC, requests DESC, key";
-  const { where, values } = conditions(filter);
-  const rows = await sql.unsafe<UsageRow[]>(
-    `SELECT ${KEYS[by]} AS key, ${SUMS} FROM requests ${where} GROUP BY key ORDER BY ${order}`,
-    values,
+  const sums = new Map<string, UsageRow>();
+  for await (const rows of hourly<UsageRow>(sql, `${KEYS[by]} AS key, `, "GROUP BY key", filter)) {
+    for (const row of rows) {
+      const sum = sums.get(row.key);
+      if (sum === undefined) sums.set(row.key, row);
+      else add(sum, row);
+    }
+  }
+  return [...sums.values()].toSorted(
+    (one, other) =>
+      (by === "day" ? 0 : other.credits - one.credits || other.requests - one.requests) ||
+      (one.key < other.key ? -1 : 1),
   );
-  return [...rows];
 }
 
 export async function usageTotals(sql: SQL, filter: UsageFilter): Promise<UsageTotals> {
-  const { where, values } = conditions(filter);
-  const rows = await sql.unsafe<UsageTotals[]>(`SELECT ${SUMS} FROM requests ${where}`, values);
-  const [totals] = rows;
-  return totals === undefined || totals.requests === 0 ? { ...NOTHING } : totals;
+  const totals = { ...NOTHING };
+  for await (const rows of hourly<UsageTotals>(sql, "", "HAVING count(*) > 0", filter)) {
+    for (const row of rows) add(totals, row);
+  }
+  return totals;
+}
+
+/** Hour by hour, and in between the process can do other things: SQLite lets nobody else run meanwhile. */
+async function* hourly<T>(
+  sql: SQL,
+  key: string,
+  ending: string,
+  { since = Number.MIN_SAFE_INTEGER, until = Number.MAX_SAFE_INTEGER, ...filter }: UsageFilter,
+): AsyncGenerator<T[], void, undefined> {
+  const [bounds] = await sql<{ first: number | null; last: number | null }[]>`
+    SELECT (SELECT min(at) FROM requests WHERE at >= ${since}) AS first,
+      (SELECT max(at) FROM requests WHERE at < ${until}) AS last`;
+  const { first, last } = bounds ?? { first: null, last: null };
+  if (first === null || last === null) return;
+  let from = first;
+  while (from <= last) {
+    const to = from - (from % HOUR_MS) + HOUR_MS;
+    const span = { ...filter, since: from, until: Math.min(to, until) };
+    const { where, values } = conditions(span, "at");
+    yield await sql.unsafe<T[]>(`SELECT ${key}${SUMS} FROM requests ${where} ${ending}`, values);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    from = to;
+  }
+}
+
+function add(sum: UsageTotals, more: UsageTotals): void {
+  sum.requests += more.requests;
+  sum.failed += more.failed;
+  sum.cancelled += more.cancelled;
+  sum.input_tokens += more.input_tokens;
+  sum.output_tokens += more.output_tokens;
+  sum.cache_read_tokens += more.cache_read_tokens;
+  sum.cache_write_tokens += more.cache_write_tokens;
+  sum.credits += more.credits;
+  sum.estimated_credits += more.estimated_credits;
 }
 
 const NOTHING: UsageTotals = {
@@ -125,7 +169,7 @@ export async function entries(
   sql: SQL,
   filter: UsageFilter & { before?: number; limit: number },
 ): Promise<EntryPage> {
-  const { where, values } = conditions(filter);
+  const { where, values } = conditions(filter, "user");
   const found = await sql.unsafe<StoredEntry[]>(
     `SELECT id, at, request_id, user_id, caller, credential, wire AS protocol, stream, model,
       upstream_model, status, outcome, failure, input_tokens, output_tokens, cache_read_tokens,
@@ -148,17 +192,17 @@ function entryOf({ id, at, stream, chain, ...rest }: StoredEntry): LedgerEntry {
   };
 }
 
-function conditions(filter: UsageFilter & { before?: number }): {
-  where: string;
-  values: (string | number)[];
-} {
+/** @param index which one SQLite is to use; a `+` keeps it from another, which it might think the better one. */
+function conditions(
+  filter: UsageFilter & { before?: number },
+  index: "at" | "user",
+): { where: string; values: (string | number)[] } {
+  const [at, who] = index === "at" ? ["at", "+coalesce"] : ["+at", "coalesce"];
   const { since, until, user, before } = filter;
   const parts: [string, (string | number)[]][] = [];
-  if (since !== undefined) parts.push(["at >= ?", [since]]);
-  if (until !== undefined) parts.push(["at < ?", [until]]);
-  if (user !== undefined) {
-    parts.push(["(user_id = ? OR (user_id IS NULL AND caller = ?))", [user, user]]);
-  }
+  if (since !== undefined) parts.push([`${at} >= ?`, [since]]);
+  if (until !== undefined) parts.push([`${at} < ?`, [until]]);
+  if (user !== undefined) parts.push([`${who}(user_id, caller) = ?`, [user]]);
   if (before !== undefined) parts.push(["id < ?", [before]]);
   return {
     where: parts.length === 0 ? "" : `WHERE ${parts.map(([text]) => text).join(" AND ")}`,
