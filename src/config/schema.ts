@@ -148,7 +148,7 @@ function userLimit(number: z.ZodNumber, what: string, description: string) {
     .exactOptional()
     .register(notes, {
       type: "number",
-      expected: `${what}, 0 for no limit`,
+      expected: `${what} from 0 on, where 0 is no limit`,
       description,
       otherwise: "no limit",
     });
