@@ -170,7 +170,7 @@ export function createLimits(deps: {
           if (limits.tokensPerDay || limits.creditsPerDay || limits.creditsPerMonth) {
             const credits = expected.credits.expected;
             const tokens = expected.tokens.expected;
-            await ledger.hold({ ...asked, user: user.id, caller: user.name, credits, tokens });
+            await ledger.hold({ ...asked, user: user.id, caller: user.id, credits, tokens });
           }
           let estimated: { credits?: number; tokens?: number } | undefined;
           return ok({

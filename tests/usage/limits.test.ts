@@ -143,7 +143,7 @@ describe("credits", () => {
     });
     const { reserved, holds } = world({ creditsPerDay: 11 }, before);
     await reserved();
-    expect(holds).toMatchObject([{ user: "u1", caller: "Ann", credits: 0.25, tokens: 101 }]);
+    expect(holds).toMatchObject([{ user: "u1", caller: "u1", credits: 0.25, tokens: 101 }]);
   });
 });
 
