@@ -1,5 +1,6 @@
 import { helpText, parseArguments } from "./cli/arguments.ts";
 import { credentials } from "./cli/credentials.ts";
+import { health } from "./cli/health.ts";
 import { importCredentials } from "./cli/import.ts";
 import { login } from "./cli/login.ts";
 import { withManyConnections } from "./cli/many-connections.ts";
@@ -32,6 +33,8 @@ async function main(argv: string[]): Promise<number> {
       return await credentials(command.value, processTerminal(), realRuntime());
     case "usage":
       return await usage(command.value, processTerminal());
+    case "health":
+      return await health(command.value, processTerminal(), realRuntime());
     default:
       return command.value satisfies never;
   }

@@ -92,7 +92,6 @@ function helpOnAll(): string[] {
     "",
     "Examples:",
     line("kiro-proxy --demo", "try it without a Kiro account"),
-    line("kiro-proxy -config /etc/kiro-proxy/config.json"),
     line("ANTHROPIC_BASE_URL=http://localhost:13000 claude"),
   ];
 }

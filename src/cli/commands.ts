@@ -3,6 +3,7 @@ import { closest } from "../config/suggestion.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { USAGE_GROUPS, type UsageFilter } from "../usage/queries.ts";
 import type { CredentialsOptions } from "./credentials.ts";
+import type { HealthOptions } from "./health.ts";
 import type { ImportOptions } from "./import.ts";
 import type { LoginOptions } from "./login.ts";
 import { instantOf, USAGE_FORMATS, type UsageOptions } from "./usage.ts";
@@ -13,6 +14,7 @@ export type Command =
   | ({ type: "import" } & ImportOptions)
   | ({ type: "credentials" } & CredentialsOptions)
   | ({ type: "usage" } & UsageOptions)
+  | ({ type: "health" } & HealthOptions)
   | { type: "version" }
   /** Without a command: about all of them. */
   | { type: "help"; command?: string };
@@ -50,24 +52,35 @@ function isOn(given: Given, name: string): boolean {
   return given.get(name) === "true";
 }
 
+const server: Record<string, Flag> = {
+  ...files,
+  host: { value: "ADDRESS", help: "address to listen on" },
+  port: { value: "NUMBER", help: "port to listen on" },
+  "log-level": { value: "LEVEL", help: "debug, info, warn or error" },
+};
+
+function serverOf(given: Given): ConfigFlags {
+  return {
+    ...filesOf(given),
+    host: given.get("host"),
+    port: given.get("port"),
+    logLevel: given.get("log-level"),
+  };
+}
+
 const serve: CommandSpec = {
   help: "answer clients (what happens without a command)",
-  flags: {
-    ...files,
-    host: { value: "ADDRESS", help: "address to listen on" },
-    port: { value: "NUMBER", help: "port to listen on" },
-    "log-level": { value: "LEVEL", help: "debug, info, warn or error" },
-    demo: { help: "answer from a built-in demo instead of Kiro" },
-  },
-  build(given) {
-    const flags = {
-      ...filesOf(given),
-      host: given.get("host"),
-      port: given.get("port"),
-      logLevel: given.get("log-level"),
-    };
-    return ok({ type: "serve", flags, demo: isOn(given, "demo") });
-  },
+  flags: { ...server, demo: { help: "answer from a built-in demo instead of Kiro" } },
+  build: (given) => ok({ type: "serve", flags: serverOf(given), demo: isOn(given, "demo") }),
+};
+
+const health: CommandSpec = {
+  help: "ask a running gateway whether it lives",
+  words: "[URL]",
+  flags: server,
+  examples: ["kiro-proxy health -config /opt/kiro-proxy/config.json   exit code 0 if so"],
+  build: (given, [url, extra]) =>
+    extra === undefined ? ok({ type: "health", flags: serverOf(given), url }) : unexpected(extra),
 };
 
 const login: CommandSpec = {
@@ -218,6 +231,7 @@ export const commands: Record<string, CommandSpec> = {
   import: importCommand,
   credentials,
   usage: usageCommand,
+  health,
   version: { help: "print the version", flags: {}, build: () => ok({ type: "version" }) },
   help: {
     help: "print this; help COMMAND tells more about one",

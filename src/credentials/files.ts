@@ -1,6 +1,17 @@
 import { Database } from "bun:sqlite";
 import { constants } from "node:fs";
-import { access, mkdir, open, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
+import {
+  access,
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /** The few steps on a disk that a safe write is made of; tests stop between any two of them. Errors are Node's. */
@@ -33,6 +44,7 @@ export const diskFiles: Files = {
   async create(path, text) {
     const file = await open(path, "wx", 0o600);
     try {
+      await giveToFolder(file, path);
       await file.writeFile(text);
       await file.sync();
     } finally {
@@ -56,7 +68,9 @@ export const diskFiles: Files = {
   checkWritable: async (path) => await access(path, constants.W_OK),
   async lock(path) {
     // SQLite's lock on a database that stays empty: the system's own on every platform, so a crash can't leave it behind.
-    await (await open(path, "a", 0o600)).close();
+    const file = await open(path, "a", 0o600);
+    await giveToFolder(file, path);
+    await file.close();
     const database = new Database(path);
     try {
       database.run("PRAGMA busy_timeout = 0");
@@ -69,6 +83,16 @@ export const diskFiles: Files = {
     return () => database.close();
   },
 };
+
+/**
+ * What root makes belongs to whom the folder belongs to: a service with a user of its own must be able to read what
+ * `sudo kiro-proxy login` has written.
+ */
+async function giveToFolder(file: FileHandle, path: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(dirname(path));
+  await file.chown(uid, gid);
+}
 
 /** Replaces the file, or makes it, in one step: a crash leaves the old one or the new one. Errors are Node's. */
 export async function replaceFile(

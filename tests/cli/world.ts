@@ -113,6 +113,7 @@ export async function createWorld(kiro: KiroEmulator): Promise<World> {
           run.code = await credentials(parsed.value, terminal, runtime);
           break;
         case "usage":
+        case "health":
         case "serve":
         case "version":
         case "help":

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { diskFiles, errorCode, replaceFile } from "../../src/credentials/files.ts";
@@ -32,6 +32,20 @@ test("a lock where nothing can be written is an error of the system's", async ()
   await writeFile(junk, "something that is no database, and was here before".repeat(20));
   expect(await codeOf(diskFiles.lock(junk))).toBe("SQLITE_NOTADB");
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "what root writes belongs to whom the folder belongs to",
+  async () => {
+    const own = join(folder, "own");
+    await diskFiles.makeFolder(own);
+    await chown(own, 4_321, 4_322);
+    await replaceFile(diskFiles, join(own, "a.json"), "{}", "draft");
+    (await diskFiles.lock(join(own, "a.lock")))?.();
+    for (const name of ["a.json", "a.lock"]) {
+      expect(await stat(join(own, name))).toMatchObject({ uid: 4_321, gid: 4_322 });
+    }
+  },
+);
 
 test("names of a folder, and whether a file may be written", async () => {
   const path = join(folder, "c.json");

@@ -156,7 +156,7 @@ async function prepare(options: BinaryOptions): Promise<Prepared> {
 }
 
 /** `KIRO_PROXY_BINARY`, else the one in dist; that one is built where it is missing or older than the sources. */
-async function binary(): Promise<string> {
+export async function binary(): Promise<string> {
   const given = process.env["KIRO_PROXY_BINARY"];
   if (given !== undefined) return resolve(given);
   const path = join(root, "dist/kiro-proxy");
