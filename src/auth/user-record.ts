@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { isGiven, isRecord } from "../credentials/record.ts";
+import { isGiven, isRecord, type JsonRecord } from "../credentials/record.ts";
 import { Secret } from "../secret.ts";
 import { type UserLimits, userLimitsSchema } from "../usage/limits.ts";
 
@@ -77,6 +77,13 @@ export function userOf(key: string, record: unknown): User {
   const limits = limitsOf(given["limits"]);
   if (typeof limits === "string") return { ...user, fault: limits };
   return { ...user, limits, ...(expiresAt !== undefined && { expiresAt }) };
+}
+
+/** Limits as the file and the admin API write them. */
+export function limitsRecord(limits: UserLimits): JsonRecord {
+  return Object.fromEntries(
+    Object.entries(limits).map(([name, value]) => [snakeCase(name), value]),
+  );
 }
 
 /** A user's own log-ins: one, several or none. */

@@ -17,9 +17,12 @@ export type Users = {
   find(code: string): User | undefined;
   byId(id: string): User | undefined;
   list(): User[];
-  /** Several processes may write at the same time. `edit` is given the record as it is by then. */
+  /**
+   * Changes the records of these codes in one write, or none of them where one edit fails. Several processes may write at
+   * the same time; `edit` is given the record as it is by then.
+   */
   change<F>(
-    code: string,
+    codes: readonly string[],
     edit: (record: JsonRecord | undefined) => Result<UserEdit, F>,
   ): Promise<Result<undefined, F | StoreFault>>;
   /** Takes over what the file holds by now; gives how many users that are. A broken file changes nothing. */
@@ -90,14 +93,23 @@ export async function createUsers(deps: {
     find: (code) => byCode.get(canonicalCode(code)),
     byId: (id) => byId.get(id),
     list: () => users,
-    async change(code, edit) {
+    async change(codes, edit) {
       let after: JsonRecord | undefined;
       const changed = await file.change(async (root = {}) => {
-        const key = keyIn(root, code);
-        const record = key === undefined ? undefined : root[key];
-        const edited = edit(isRecord(record) ? record : undefined);
-        if (!edited.ok) return edited;
-        after = withEntry(root, key, edited.value.code ?? key ?? code, edited.value.record);
+        const keys = Map.groupBy(Object.keys(root), canonicalCode);
+        const entries = new Map(Object.entries(root).map((entry) => [entry[0], [entry]]));
+        for (const code of codes) {
+          const [key = code, ...others] = keys.get(canonicalCode(code)) ?? [];
+          const record = entries.get(key)?.[0]?.[1];
+          const edited = edit(isRecord(record) ? record : undefined);
+          if (!edited.ok) return edited;
+          const { code: newKey = key, record: next } = edited.value;
+          // The record takes the old one's place in the file's order.
+          entries.set(key, next === null ? [] : [[newKey, next]]);
+          // A code that is taken away must not live on in another spelling.
+          if (next === null || newKey !== key) for (const other of others) entries.delete(other);
+        }
+        after = Object.fromEntries([...entries.values()].flat());
         return ok({ root: after, value: undefined });
       });
       if (changed.ok && after !== undefined) takeOver(after);
@@ -106,24 +118,4 @@ export async function createUsers(deps: {
     reload,
     onChange: (listener) => void listeners.push(listener),
   });
-}
-
-function keyIn(root: JsonRecord, code: string): string | undefined {
-  const canonical = canonicalCode(code);
-  return Object.keys(root).find((key) => canonicalCode(key) === canonical);
-}
-
-/** The record takes the old one's place in the file's order. */
-function withEntry(
-  root: JsonRecord,
-  oldKey: string | undefined,
-  key: string,
-  record: JsonRecord | null,
-): JsonRecord {
-  const added: [string, unknown][] = record === null ? [] : [[key, record]];
-  const entries = Object.entries(root);
-  const at = entries.findIndex(([name]) => name === oldKey);
-  return Object.fromEntries(
-    at === -1 ? [...entries, ...added] : entries.toSpliced(at, 1, ...added),
-  );
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Users } from "../auth/users.ts";
 import type { Config } from "../config/schema.ts";
 import { describeStoreFault, sentence } from "../credentials/describe.ts";
@@ -29,6 +30,7 @@ export function adminDeps(deps: {
   log: Log;
 }): AdminDeps {
   const { config, store, pool, quota, ledger, users, failed, runtime, log } = deps;
+  const context = contextOf(config, deps.profile);
   const startedAt = runtime.now();
   const monotonicStart = runtime.monotonic();
   return {
@@ -50,6 +52,7 @@ export function adminDeps(deps: {
           uptime_seconds: Math.floor((runtime.monotonic() - monotonicStart) / 1000),
           memory_bytes: process.memoryUsage.rss(),
           credentials: pool.states(),
+          users: users.list().length,
           load: { in_flight: inFlight, waiting },
           ledger: { pending, lag_ms: Math.round(lagMs), lost, failing },
           config,
@@ -66,8 +69,9 @@ export function adminDeps(deps: {
       pool,
       overview: createOverview({ pool, quota, runtime }),
       quota,
-      context: contextOf(config, deps.profile),
+      context,
     },
+    users: { users, context, runtime, randomBytes },
     usage: { ledger },
   };
 }

@@ -55,7 +55,7 @@ describe("users", () => {
     await users.reload();
     expect(users.find("a")?.name).toBe("Ann");
     expect(lines.filter(({ event }) => event === "users-unreadable")).toHaveLength(1);
-    expect((await users.change("b", () => ok({ record: {} }))).ok).toBe(false);
+    expect((await users.change(["b"], () => ok({ record: {} }))).ok).toBe(false);
     expect(content.get(PATH)).toBe("{");
   });
 
@@ -66,7 +66,7 @@ describe("users", () => {
       "act-THREE": { activation_code: "three" },
     };
     const { users, saved } = await loaded(before);
-    const done = await users.change("two", (record) =>
+    const done = await users.change(["two"], (record) =>
       ok({ record: { ...record, user_name: "Eve" } }),
     );
     expect(done.ok).toBe(true);
@@ -77,10 +77,10 @@ describe("users", () => {
 
   test("a user can be added, removed and given another code in its place", async () => {
     const { users, saved } = await loaded({ a: { user_name: "A" }, b: { user_name: "B" } });
-    await users.change("act-c", (record) => ok({ record: { ...record, user_name: "C" } }));
-    await users.change("A", () => ok({ record: null }));
+    await users.change(["act-c"], (record) => ok({ record: { ...record, user_name: "C" } }));
+    await users.change(["A"], () => ok({ record: null }));
     const id = users.find("b")?.id;
-    await users.change("b", (record) =>
+    await users.change(["b"], (record) =>
       ok({ code: "act-new", record: { ...record, user_id: id } }),
     );
     expect(saved()).toEqual({
@@ -95,7 +95,7 @@ describe("users", () => {
   test("an edit that fails writes nothing", async () => {
     const { users, saved, steps } = await loaded({ a: {} });
     steps.length = 0;
-    expect(await users.change("a", () => fail("no"))).toEqual({ ok: false, failure: "no" });
+    expect(await users.change(["a"], () => fail("no"))).toEqual({ ok: false, failure: "no" });
     expect(steps).not.toContain("create");
     expect(saved()).toEqual({ a: {} });
   });
@@ -103,7 +103,7 @@ describe("users", () => {
   test("two hundred changes at once lose nothing", async () => {
     const { users, saved } = await loaded({});
     const add = async (number: number) =>
-      await users.change(`u${number}`, () => ok({ record: { user_name: String(number) } }));
+      await users.change([`u${number}`], () => ok({ record: { user_name: String(number) } }));
     await Promise.all(Array.from({ length: 200 }, async (_, number) => await add(number)));
     expect(Object.keys(saved() as object)).toHaveLength(200);
     expect(users.list()).toHaveLength(200);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { prompt } from "./client.ts";
 
 // From source: what is compiled is the same, and this needs no build.
 const main = join(import.meta.dir, "../../src/main.ts");
+setDefaultTimeout(60_000);
 const kiro = startKiro();
 afterAll(async () => await kiro.stop());
 let folder: string;

@@ -11,6 +11,8 @@ import { CONTENT_SECURITY_POLICY, pageOf } from "./page.ts";
 import type { Route } from "./route.ts";
 import { type ServerDeps, serverRoutes } from "./server.ts";
 import { type UsageDeps, usageRoutes } from "./usage.ts";
+import { userCredentialRoutes } from "./user-credentials.ts";
+import { type UserDeps, userRoutes } from "./users.ts";
 
 export type AdminDeps = {
   /** `adminApiKey`, or else `apiKey`. Without either the admin API is closed. */
@@ -22,6 +24,7 @@ export type AdminDeps = {
   log: Pick<Log, "error">;
   server: ServerDeps;
   credentials: CredentialDeps;
+  users: UserDeps;
   usage: UsageDeps;
 };
 
@@ -35,7 +38,9 @@ export function adminRoutes(deps: AdminDeps): Hono<HttpEnv> {
   const routes = [
     ...serverRoutes(deps.server),
     ...credentialRoutes(deps.credentials),
+    ...userRoutes(deps.users),
     ...usageRoutes(deps.usage),
+    ...userCredentialRoutes(deps.users),
   ];
   let document: Document | undefined;
   let page: ReturnType<typeof pageOf> | undefined;

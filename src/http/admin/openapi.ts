@@ -79,6 +79,7 @@ function operationOf(route: Route): Operation {
       "403": error("No key is configured, so the API is closed."),
       ...(params !== undefined && { "404": error("There is no such thing.") }),
       "429": error("Too many wrong keys came from this address."),
+      default: error("It could not be done; the answer says why."),
     },
   };
 }

@@ -100,6 +100,10 @@ export function ofStore(fault: StoreFault | EditFault): Result<never, AdminFault
   }
 }
 
+export function ofUsers(fault: StoreFault | AdminFault): Result<never, AdminFault> {
+  return "kind" in fault ? ofStore(fault) : fail(fault);
+}
+
 const TOLD_MAX = 5;
 
 /** Which fields are wrong and what is expected of them; never what they hold. */

@@ -19,6 +19,7 @@ const Info = z.object({
   uptime_seconds: count,
   memory_bytes: count,
   credentials: z.record(z.string(), count).describe("How many of the pool are in each state."),
+  users: count,
   load: z.object({
     in_flight: count.describe("Requests that hold a credential."),
     waiting: count.describe("Requests that wait for one."),

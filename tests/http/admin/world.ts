@@ -1,3 +1,4 @@
+import { createUsers, createUsersFile } from "../../../src/auth/users.ts";
 import { createPool } from "../../../src/credentials/pool.ts";
 import type { Verdict } from "../../../src/credentials/state.ts";
 import type { AccountFault } from "../../../src/gateway/account.ts";
@@ -10,6 +11,7 @@ import type { UsageFilter } from "../../../src/usage/queries.ts";
 import { context, memoryStore, NOW, recordingLog } from "../../credentials/samples.ts";
 import { createTestRuntime } from "../../support/runtime.ts";
 
+const USERS = "/data/user_credentials.json";
 export const KEY = "sk-admin-0123456789";
 
 const quotaOf = (used: number) => ({
@@ -62,7 +64,11 @@ export const entry = {
 };
 
 /** The admin API on a pool whose file is in memory. */
-export async function adminWorld(records: unknown = [], more: Partial<AdminDeps> = {}) {
+export async function adminWorld(
+  records: unknown = [],
+  more: Partial<AdminDeps> = {},
+  userRecords?: unknown,
+) {
   const { runtime } = createTestRuntime({ now: NOW });
   const memory = memoryStore(records, runtime);
   const { log, lines } = recordingLog();
@@ -82,6 +88,10 @@ export async function adminWorld(records: unknown = [], more: Partial<AdminDeps>
     known: (id: string) => readings.get(id),
   };
   const asked: (UsageFilter & { by?: string; before?: number; limit?: number })[] = [];
+  const usersFile = createUsersFile({ path: USERS, runtime, files: memory.files });
+  if (userRecords !== undefined) memory.content.set(USERS, JSON.stringify(userRecords));
+  const users = await createUsers({ file: usersFile, log });
+  if (!users.ok) throw new Error("the users can't be read");
   const admin = adminRoutes({
     key: new Secret(KEY),
     failed: () => undefined,
@@ -98,6 +108,7 @@ export async function adminWorld(records: unknown = [], more: Partial<AdminDeps>
         uptime_seconds: 60,
         memory_bytes: 1,
         credentials: pool.states(),
+        users: users.value.list().length,
         load: { in_flight: 0, waiting: 0 },
         ledger: { pending: 0, lag_ms: 0, lost: 0, failing: false },
         config: { apiKey: new Secret("CANARY-key"), port: 13_000 },
@@ -110,6 +121,12 @@ export async function adminWorld(records: unknown = [], more: Partial<AdminDeps>
       overview: createOverview({ pool, quota, runtime }),
       quota,
       context,
+    },
+    users: {
+      users: users.value,
+      context,
+      runtime,
+      randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     },
     usage: {
       ledger: {
@@ -151,5 +168,17 @@ export async function adminWorld(records: unknown = [], more: Partial<AdminDeps>
     if (credential === undefined) throw new Error(`no credential ${id}`);
     pool.judge(credential, verdict);
   };
-  return { admin, call, pool, memory, lines, answers, asked, judge };
+  const savedUsers = (): unknown => JSON.parse(memory.content.get(USERS) ?? "null");
+  return {
+    admin,
+    call,
+    pool,
+    memory,
+    savedUsers,
+    users: users.value,
+    lines,
+    answers,
+    asked,
+    judge,
+  };
 }
