@@ -68,6 +68,7 @@ export function profileOf(config: Config, apiUrl?: string): UpstreamProfile {
       node: config.nodeVersion?.replace(/^v/, "") ?? versions.node,
     },
     aliases: config.modelAliases,
+    attributionLine: config.attributionLine,
     limits: {
       headersMs: limits.headersTimeoutMs,
       firstEventMs: limits.firstEventTimeoutMs,

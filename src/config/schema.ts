@@ -350,6 +350,12 @@ const topLevel = {
     description: "Whether `/metrics` needs no admin key.",
     otherwise: "only on loopback",
   }),
+  attributionLine: z.enum(["remove", "tail", "keep"]).default("remove").register(notes, {
+    type: "text",
+    expected: '"remove", "tail" or "keep"',
+    description:
+      "What becomes of the line with which Claude Code begins each system prompt to say who is asking; kept there, it costs the prompt cache.",
+  }),
   modelAliases: z.record(z.string().min(1), z.string().min(1)).default({}).register(notes, {
     type: "object",
     expected: 'an object from name to model, such as {"fast": "claude-haiku-4-5-20251001"}',

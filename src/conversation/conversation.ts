@@ -89,6 +89,8 @@ export type Conversation = {
   /** The id exactly as the client sent it. */
   model: string;
   system: string;
+  /** A line of the client's for the service and not for the model: Claude Code's `x-anthropic-billing-header`. */
+  attribution?: string;
   turns: Turn[];
   tools: Tool[];
   webSearch?: WebSearch;

@@ -49,6 +49,11 @@ export type UpstreamProfile = {
   origin: string;
   agentTaskType: string;
   chatTriggerType: string;
+  /**
+   * What becomes of a client's attribution line. At the head, where the client has it, it makes each prompt a new one for
+   * the service's cache; the tail is the end of the current message.
+   */
+  attributionLine: "remove" | "tail" | "keep";
   /** Text for messages that may not be empty. */
   fillers: {
     userWithToolResults: string;
@@ -247,6 +252,7 @@ export const defaultProfile: UpstreamProfile = {
   origin: "AI_EDITOR",
   agentTaskType: "vibe",
   chatTriggerType: "MANUAL",
+  attributionLine: "remove",
   fillers: {
     userWithToolResults: "",
     userEmpty: "Continue",

@@ -1,7 +1,7 @@
 import type { Conversation, Notice, Tool } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import { fail, ok, type Result } from "../result.ts";
-import type { KiroBody, KiroMessage } from "./body.ts";
+import type { KiroBody, KiroMessage, KiroUserMessage } from "./body.ts";
 import { isBlank } from "./document.ts";
 import { renderTurns } from "./history.ts";
 import { type ResolvedModel, resolveModel } from "./models.ts";
@@ -90,7 +90,10 @@ export function toKiroRequest(
   const tagged = conversation.system.includes(profile.thinking.tagMarker);
   const tags = tagged ? "" : plan.tags;
   if (tags !== "") note("thinking-tags-added");
-  const system = systemText(tags, conversation.system.toWellFormed(), [
+  const line = conversation.attribution?.toWellFormed();
+  if (line !== undefined) placeAttribution(line, current, profile, note);
+  const kept = line !== undefined && profile.attributionLine === "keep" ? `${line}\n` : "";
+  const system = systemText(tags, kept + conversation.system.toWellFormed(), [
     ...declared.sections,
     ...instructions(conversation, offered, names, profile, note),
   ]);
@@ -179,6 +182,26 @@ function instructions(
     note("json-output-as-instruction");
   }
   return sentences;
+}
+
+/** Away from the head of the prompt, unless it is to be kept there. */
+function placeAttribution(
+  line: string,
+  current: KiroUserMessage,
+  { attributionLine }: UpstreamProfile,
+  note: (code: string) => void,
+): void {
+  switch (attributionLine) {
+    case "keep":
+      return;
+    case "remove":
+      return note("attribution-line-removed");
+    case "tail":
+      current.content = isBlank(current.content) ? line : `${current.content}\n\n${line}`;
+      return note("attribution-line-moved");
+    default:
+      return attributionLine satisfies never;
+  }
 }
 
 /** The client's text stays as it is and in one piece. */

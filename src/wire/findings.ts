@@ -12,6 +12,8 @@ const DETAILS_MAX = 5;
  */
 export class Findings {
   readonly images: ImageLookup | undefined;
+  /** The line with which a client says who is asking; it stood ahead of the system prompt. */
+  attribution: string | undefined;
   readonly #notices = new Map<string, Set<string>>();
   #refusal: Failure | undefined;
 

@@ -76,8 +76,8 @@ function systemNote(text: string): Text {
   return { type: "text", text: `<system-reminder>\n${text}\n</system-reminder>` };
 }
 
-/** Claude Code's first system block names its version. It is not meant for the model and changes with each release. */
-const BILLING = /^\s*x-anthropic-billing-header:.*\n*/;
+/** Claude Code's first system block says who is asking. It is not meant for the model and may change with each request. */
+const ATTRIBUTION = /^\s*(x-anthropic-billing-header:.*)\n*/;
 
 /** The text of one block of a system prompt or message; none where it has no text. */
 export function systemTexts(block: Json, findings: Findings): string[] {
@@ -86,9 +86,10 @@ export function systemTexts(block: Json, findings: Findings): string[] {
     findings.notice("empty-block", "system");
     return [];
   }
-  if (!BILLING.test(text)) return [text];
-  findings.notice("billing-header-removed");
+  const line = ATTRIBUTION.exec(text);
+  if (line === null) return [text];
   // As a block it goes whole; where a client has joined its blocks, the prompt follows it in the same string.
-  const rest = isObject(block) ? "" : text.replace(BILLING, "");
+  findings.attribution = isObject(block) ? text.trim() : line[1];
+  const rest = isObject(block) ? "" : text.slice(line[0].length);
   return rest === "" ? [] : [rest];
 }

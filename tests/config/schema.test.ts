@@ -25,6 +25,7 @@ describe("configSchema", () => {
       shutdownGraceMs: 30_000,
       remoteImages: false,
       modelAliases: {},
+      attributionLine: "remove",
       upstream: {},
       ledgerRetentionDays: 90,
       userLimits: {},

@@ -222,6 +222,38 @@ describe("the system text", () => {
   });
 });
 
+describe("a client's attribution line", () => {
+  const attribution = "x-anthropic-billing-header: cc_version=2.1.330; cch=1a2b3;";
+  const at = (attributionLine: UpstreamProfile["attributionLine"]) =>
+    convert(
+      conversationOf({ system: "Be brief.", attribution }),
+      {},
+      {
+        ...defaultProfile,
+        attributionLine,
+      },
+    );
+
+  test("is removed unless the operator wants otherwise, which is told", () => {
+    const removed = at("remove");
+    expect(JSON.stringify(removed.body)).not.toContain("billing");
+    expect(removed.notices).toEqual([{ code: "attribution-line-removed" }]);
+  });
+
+  test("is moved behind all that comes again with the next request", () => {
+    const moved = at("tail");
+    expect(systemOf(moved)).toBe("Be brief.");
+    expect(currentOf(moved).content).toBe(`Hello\n\n${attribution}`);
+    expect(moved.notices).toEqual([{ code: "attribution-line-moved" }]);
+  });
+
+  test("is kept where it was", () => {
+    const kept = at("keep");
+    expect(systemOf(kept)).toBe(`${attribution}\nBe brief.`);
+    expect(kept.notices).toEqual([]);
+  });
+});
+
 describe("tool choice", () => {
   const tools = [tool("Read"), tool("Write.It")];
   const called = [user("Hi"), assistant(call("a", "Gone"), call("b", "Read")), user("?")];

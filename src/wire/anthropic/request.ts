@@ -86,6 +86,7 @@ function read(
     output: readOutput(body, findings),
     limits,
     ...(sessionId === undefined ? {} : { sessionId }),
+    ...(findings.attribution !== undefined && { attribution: findings.attribution }),
     notices: [],
   };
   if (findings.refusal !== undefined) return fail(findings.refusal);

@@ -78,6 +78,7 @@ export function parseRequest(
       ...(maxTokens === undefined ? {} : { maxTokens }),
     },
     ...(sessionId === undefined ? {} : { sessionId }),
+    ...(findings.attribution !== undefined && { attribution: findings.attribution }),
     notices: [],
   };
   const form: ReplyForm = {

@@ -32,7 +32,7 @@ describe("the system prompt", () => {
     expect(conversationOf({ system: blocks }).system).toBe("One.\n\nTwo.");
   });
 
-  test("A-43: the billing header never becomes part of the prompt", () => {
+  test("A-43: the billing header never becomes part of the prompt, and is not forgotten", () => {
     const blocks = [
       { type: "text", text: billing },
       { type: "text", text: "One.", cache_control: { type: "ephemeral", ttl: "1h" } },
@@ -40,7 +40,7 @@ describe("the system prompt", () => {
     for (const prompt of [blocks, `${billing}\n\nOne.`, ["One.", billing]]) {
       const conversation = conversationOf({ system: prompt });
       expect(conversation.system).toBe("One.");
-      expect(noticeCodes(conversation)).toContain("billing-header-removed");
+      expect(conversation.attribution).toBe(billing);
     }
     expect(conversationOf({ system: billing }).system).toBe("");
     const whole = [{ type: "text", text: `${billing}\nmore of it` }];
