@@ -109,6 +109,7 @@ export async function compose(deps: {
     policy: { ...retryPolicy, totalMs: config.limits.totalTimeoutMs },
     runtime,
     countText: (text) => counter.text(text),
+    leakedToolCalls: config.leakedToolCalls,
   };
   const gateway = withWebSearch(createGateway(calls), {
     ...calls,

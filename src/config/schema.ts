@@ -356,6 +356,12 @@ const topLevel = {
     description:
       "What becomes of the line with which Claude Code begins each system prompt to say who is asking; kept there, it costs the prompt cache.",
   }),
+  leakedToolCalls: z.enum(["mark", "convert"]).default("mark").register(notes, {
+    type: "text",
+    expected: '"mark" or "convert"',
+    description:
+      "Whether a tool call that a model writes as text stays text and is only counted, or becomes a call.",
+  }),
   modelAliases: z.record(z.string().min(1), z.string().min(1)).default({}).register(notes, {
     type: "object",
     expected: 'an object from name to model, such as {"fast": "claude-haiku-4-5-20251001"}',

@@ -1,4 +1,4 @@
-import type { Conversation } from "../conversation/conversation.ts";
+import type { Conversation, Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import { isTerminal, isVisible, type ReplyEvent } from "../conversation/reply.ts";
 import type { CredentialSource, Lease, Pool } from "../credentials/pool.ts";
@@ -15,7 +15,7 @@ import type { Runtime } from "../runtime.ts";
 import type { AttemptAccount } from "../telemetry/account.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Deadline } from "./deadline.ts";
-import { createOutput, type Output } from "./output.ts";
+import { createOutput, type LeakOptions, type Output } from "./output.ts";
 import { type RetryPolicy, verdictOn } from "./retry.ts";
 
 export type CompletionRequest = {
@@ -29,6 +29,8 @@ export type CompletionRequest = {
   signal: AbortSignal;
   /** Hears of every call to the service when it is over, and of tokens that could not be had. */
   onAttempt?: (attempt: AttemptAccount) => void;
+  /** Hears what only turns up in the reply. */
+  onNotice?: (notice: Notice) => void;
   log: Log;
 };
 
@@ -42,6 +44,8 @@ export type GatewayDeps = {
   runtime: Runtime;
   /** Tokens of a piece of output text, cheaply; fractions, so that pieces add up. */
   countText: (text: string) => number;
+  /** What becomes of tool calls that the model writes as text; without it they are marked. */
+  leakedToolCalls?: "mark" | "convert";
 };
 
 /** The credential in hand and what has been done with it for this request. Whoever holds it releases its lease. */
@@ -136,6 +140,7 @@ export async function attempt(
     format: request.conversation.output,
     promptTokens: request.promptTokens,
     countText: deps.countText,
+    ...leaksOf(deps, request, kiro),
   });
   const early: ReplyEvent[] = [];
   for (;;) {
@@ -166,6 +171,29 @@ export async function attempt(
       return { type: "begun", events: rest };
     }
   }
+}
+
+function leaksOf(
+  deps: GatewayDeps,
+  { conversation, onNotice, log }: CompletionRequest,
+  { originalToolName }: KiroRequest,
+): { leaks?: LeakOptions } {
+  const { tools, toolChoice } = conversation;
+  if (tools.length === 0 || toolChoice.type === "none") return {};
+  const byName = new Map(tools.map((tool) => [tool.name, tool]));
+  const convert = deps.leakedToolCalls === "convert";
+  return {
+    leaks: {
+      convert,
+      toolOf: (name) => byName.get(originalToolName(name)),
+      newId: () => `tooluse_${deps.runtime.randomUUID().replaceAll("-", "")}`,
+      onLeak() {
+        const code = convert ? "tool-call-converted-from-text" : "tool-call-left-in-text";
+        log.warn("tool-call-in-text", { converted: convert });
+        onNotice?.({ code });
+      },
+    },
+  };
 }
 
 /** The rest of a reply that has begun: no retry, and a fault is the reply's own end. */

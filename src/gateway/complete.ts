@@ -23,6 +23,7 @@ import {
   tokenFailure,
   tooLate,
 } from "./failures.ts";
+import { precheck } from "./precheck.ts";
 import { type Decision, decide, verdictOn } from "./retry.ts";
 
 /**
@@ -55,6 +56,8 @@ async function complete(
   const rendering = render(deps, request);
   if (!rendering.ok) return rendering;
   let rendered = rendering.value;
+  const refusal = precheck(conversation, rendered.kiro, request.promptTokens, deps.profile());
+  if (refusal !== undefined) return fail(refusal);
   if (conversation.limits.maxTokens === 0) return ok(warmUp(rendered));
 
   const key = conversationKey(conversation, request.caller);

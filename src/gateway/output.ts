@@ -2,6 +2,12 @@ import type { Limits, OutputFormat } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import type { ReplyEvent, StopReason } from "../conversation/reply.ts";
 import { createFenceStripper } from "./code-fence.ts";
+import {
+  createLeakFinder,
+  type LeakedCall,
+  type LeakPiece,
+  type ToolLookup,
+} from "./leaked-calls.ts";
 import { createMeter } from "./meter.ts";
 import { createStopMatcher } from "./stop-matcher.ts";
 
@@ -24,13 +30,26 @@ export type OutputOptions = {
   promptTokens: number;
   /** Tokens of a piece of text; fractions, so that pieces add up. */
   countText: (text: string) => number;
+  /** Absent where the client offers no tools. */
+  leaks?: LeakOptions;
+};
+
+/** What becomes of tool calls that the model writes as text. */
+export type LeakOptions = {
+  /** They become calls; else they stay text and are only told. */
+  convert: boolean;
+  toolOf: ToolLookup;
+  newId: () => string;
+  onLeak: (call: LeakedCall) => void;
 };
 
 export function createOutput(options: OutputOptions): Output {
-  const { limits, countText } = options;
+  const { limits, countText, leaks } = options;
   const maxTokens = limits.maxTokens ?? Number.POSITIVE_INFINITY;
   const fence = options.format.type === "json" ? createFenceStripper() : undefined;
   const stops = createStopMatcher(limits.stopSequences);
+  const finder = leaks === undefined ? undefined : createLeakFinder(leaks.toolOf);
+  const converted: LeakedCall[] = [];
   const meter = createMeter(options.promptTokens);
   let ended = false;
   let reasoning = false;
@@ -60,8 +79,51 @@ export function createOutput(options: OutputOptions): Output {
     if (match.sequence !== undefined && !ended) stop(out, "stop-sequence", match.sequence);
   }
 
-  /** What was held back in case a stop sequence or a closing fence would come of it. */
+  function hear(out: ReplyEvent[], piece: string): void {
+    speak(out, fence === undefined ? piece : fence.push(piece));
+  }
+
+  function call(out: ReplyEvent[], event: Extract<ReplyEvent, { type: "tool-call" }>): void {
+    flushText(out);
+    if (ended) return;
+    // A whole call is worth more than the exact limit, so it is not cut; the reply ends after it.
+    meter.spend(countText(event.name) + countText(event.json));
+    out.push(event);
+    if (!limits.parallelToolCalls || meter.output() >= maxTokens) stop(out, "tool-use");
+  }
+
+  /** Where calls are not converted, their text has come out already. */
+  function handle(out: ReplyEvent[], pieces: LeakPiece[]): void {
+    if (leaks === undefined) return;
+    for (const piece of pieces) {
+      if (piece.type === "text") {
+        if (leaks.convert && !ended) hear(out, piece.text);
+        continue;
+      }
+      for (const leaked of piece.calls) {
+        if (ended) return;
+        leaks.onLeak(leaked);
+        if (!leaks.convert) continue;
+        converted.push(leaked);
+        call(out, { type: "tool-call", id: leaks.newId(), ...leaked });
+      }
+    }
+  }
+
+  /** The model may write a call and then make it all the same: it must not run twice. */
+  function wasConverted({ name, json }: LeakedCall): boolean {
+    return converted.some(
+      (leaked) => leaked.name === name && Bun.deepEquals(JSON.parse(leaked.json), JSON.parse(json)),
+    );
+  }
+
   function flush(out: ReplyEvent[]): void {
+    if (finder !== undefined) handle(out, finder.end());
+    flushText(out);
+  }
+
+  /** What was held back in case a stop sequence or a closing fence would come of it. */
+  function flushText(out: ReplyEvent[]): void {
     if (fence !== undefined) speak(out, fence.end());
     say(out, "text", stops.end());
   }
@@ -69,7 +131,8 @@ export function createOutput(options: OutputOptions): Output {
   function one(event: ReplyEvent, out: ReplyEvent[]): void {
     switch (event.type) {
       case "text":
-        speak(out, fence === undefined ? event.text : fence.push(event.text));
+        if (leaks?.convert !== true) hear(out, event.text);
+        if (finder !== undefined && !ended) handle(out, finder.push(event.text));
         break;
       case "reasoning":
         flush(out);
@@ -91,11 +154,7 @@ export function createOutput(options: OutputOptions): Output {
         break;
       case "tool-call":
         flush(out);
-        if (ended) break;
-        // A whole call is worth more than the exact limit, so it is not cut; the reply ends after it.
-        meter.spend(countText(event.name) + countText(event.json));
-        out.push(event);
-        if (!limits.parallelToolCalls || meter.output() >= maxTokens) stop(out, "tool-use");
+        if (!wasConverted(event)) call(out, event);
         break;
       case "usage":
         meter.learn(event.usage, event.source);
@@ -105,7 +164,12 @@ export function createOutput(options: OutputOptions): Output {
         break;
       case "stop":
         flush(out);
-        if (!ended) stop(out, event.reason, event.sequence);
+        if (ended) break;
+        stop(
+          out,
+          event.reason === "end-turn" && converted.length > 0 ? "tool-use" : event.reason,
+          event.sequence,
+        );
         break;
       case "failed":
         flush(out);

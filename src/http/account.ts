@@ -92,9 +92,12 @@ export function openAccount(
       const lastTried = account.attempts.at(-1)?.credential;
       if (lastTried !== undefined) account.credential ??= lastTried;
       settle(this.reservation);
+      if (this.notices.length > 0) {
+        account.notices = [...new Set(this.notices.map(({ code }) => code))];
+      }
       measured.end(account);
       ledger.record(account);
-      const line = logLine(account, this.notices, failure);
+      const line = logLine(account, failure);
       if (status >= 500) log.warn("request", line);
       else log.info("request", line);
       return true;
@@ -102,7 +105,7 @@ export function openAccount(
   };
 }
 
-function logLine(account: RequestAccount, notices: Notice[], failure: Failure | undefined) {
+function logLine(account: RequestAccount, failure: Failure | undefined) {
   const { usage, attempts, firstEventMs } = account;
   return {
     wire: account.wire,
@@ -126,6 +129,6 @@ function logLine(account: RequestAccount, notices: Notice[], failure: Failure | 
     cacheReadTokens: usage.cacheReadTokens,
     cacheWriteTokens: usage.cacheWriteTokens,
     credits: account.credits,
-    notices: [...new Set(notices.map(({ code }) => code))].join(",") || undefined,
+    notices: account.notices?.join(","),
   };
 }

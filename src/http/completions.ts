@@ -114,6 +114,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
           promptTokens,
           signal: cutOff.signal,
           onAttempt: (attempt) => void account.attempts.push(attempt),
+          onNotice: (notice) => void notices.push(notice),
           log,
         });
         if (!begun.ok) return begun;

@@ -120,7 +120,8 @@ export function createUserRenderer(turns: Turn[], rules: UserRules): UserRendere
   };
 }
 
-function documentFormat(part: Document, profile: UpstreamProfile): string | undefined {
+/** The service's name for a file's type; undefined where the file can't be sent. */
+export function documentFormat(part: Document, profile: UpstreamProfile): string | undefined {
   const mediaType = part.mediaType.toLowerCase();
   return profile.documents &&
     !isBlank(part.name) &&

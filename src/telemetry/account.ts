@@ -32,6 +32,8 @@ export type RequestAccount = {
   outcome: "complete" | "failed" | "cancelled";
   failure?: string;
   attempts: AttemptAccount[];
+  /** Codes of what was added, moved, left out or marked, each once. From a closed list. */
+  notices?: string[];
   usage: {
     inputTokens?: number;
     outputTokens?: number;

@@ -62,6 +62,12 @@ export function createMetrics(readings: Readings): Metrics {
     labelNames: ["fault"] as const,
     registers,
   });
+  const notices = new Counter({
+    name: "kiro_proxy_notices_total",
+    help: "Requests in which something was added, moved, left out or marked, by what it was.",
+    labelNames: ["notice"] as const,
+    registers,
+  });
   const tokens = new Counter({
     name: "kiro_proxy_tokens_total",
     help: "Tokens of requests, by model and kind.",
@@ -174,6 +180,7 @@ export function createMetrics(readings: Readings): Metrics {
       upstreamModel !== undefined && readings.knowsModel(upstreamModel) ? upstreamModel : "other";
     requests.inc({ protocol, status, outcome });
     if (account.failure !== undefined) failures.inc({ failure: account.failure });
+    for (const notice of account.notices ?? []) notices.inc({ notice });
     for (const { fault = "none" } of account.attempts) attempts.inc({ fault });
     if (usage.inputTokens) tokens.inc({ model, kind: "input" }, usage.inputTokens);
     if (usage.outputTokens) tokens.inc({ model, kind: "output" }, usage.outputTokens);

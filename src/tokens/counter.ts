@@ -7,7 +7,10 @@ import { segmentsOf } from "./segments.ts";
 export type TokenCounter = {
   /** The prompt's size by the tokenizer. The first call loads it; others are let in every 8 K characters. */
   exact(conversation: Conversation): Promise<number>;
-  /** The same without waiting: counts that `exact` has made before, and estimates for the rest. */
+  /**
+   * The same without waiting: counts that were made before, and estimates for the rest. Where `exact` is in use the rest is
+   * counted afterwards, so that later prompts, which hold it too, agree with `exact`.
+   */
   quick(conversation: Conversation): number;
   /** An estimate for a text, or for a piece of one: a fraction, so that the pieces of a stream add up. */
   text(text: string): number;
@@ -30,11 +33,32 @@ export function createTokenCounter(options: TokenCounterOptions = {}): TokenCoun
   const { load = loadClaude, cacheEntries = 20_000 } = options;
   const cache = createCountCache(cacheEntries);
   let loading: Promise<(text: string) => number> | undefined;
+  let loaded: ((text: string) => number) | undefined;
+  /** Estimated so far, to be counted when nothing else is to be done. */
+  const later: string[] = [];
+
+  function countLater(tokenize: (text: string) => number, texts: string[]): void {
+    const isIdle = later.length === 0;
+    if (later.length < LATER_MAX) for (const text of texts) later.push(text);
+    if (isIdle) void countWaiting(tokenize);
+  }
+
+  async function countWaiting(tokenize: (text: string) => number): Promise<void> {
+    for (;;) {
+      await setImmediate();
+      const text = later.at(-1);
+      if (text === undefined) return;
+      const key = keyOf(text);
+      if (cache.get(key) === undefined) cache.set(key, tokenize(text));
+      later.pop();
+    }
+  }
 
   return {
     async exact(conversation) {
       loading ??= load();
       const tokenize = await loading;
+      loaded = tokenize;
       const { texts, fixed } = segmentsOf(conversation);
       let tokens = 0;
       let sincePause = 0;
@@ -56,8 +80,14 @@ export function createTokenCounter(options: TokenCounterOptions = {}): TokenCoun
     },
     quick(conversation) {
       const { texts, fixed } = segmentsOf(conversation);
+      const uncounted: string[] = [];
       let tokens = 0;
-      for (const text of texts) tokens += cache.get(keyOf(text)) ?? estimateTokens(text);
+      for (const text of texts) {
+        const count = cache.get(keyOf(text));
+        if (count === undefined) uncounted.push(text);
+        tokens += count ?? estimateTokens(text);
+      }
+      if (loaded !== undefined && uncounted.length > 0) countLater(loaded, uncounted);
       return Math.round(tokens * PER_PUBLISHED_TOKEN + fixed);
     },
     text(text) {
@@ -68,6 +98,8 @@ export function createTokenCounter(options: TokenCounterOptions = {}): TokenCoun
 
 /** Characters that are tokenized in one go; a few milliseconds at worst. */
 const PAUSE_AFTER = 8192;
+/** Texts that may wait to be counted; a prompt's own are taken whole. */
+const LATER_MAX = 1_000;
 
 async function loadClaude(): Promise<(text: string) => number> {
   const { createClaudeTokenizer } = await import("./claude.ts");

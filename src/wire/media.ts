@@ -3,6 +3,7 @@ import type { Document, Image, Json, JsonObject, Text } from "../conversation/co
 import { imageFromBase64 } from "../conversation/image.ts";
 import { fail } from "../result.ts";
 import type { Findings } from "./findings.ts";
+import { overLimit } from "./image-limits.ts";
 import { isObject, stringOf, textOf } from "./json.ts";
 
 /** The image of a block's `source`; `path` leads to the source. */
@@ -21,7 +22,7 @@ export function imageParts(
       return placeholder("image", findings);
     default: {
       const image = imageFromBase64(encoded.data);
-      if (image !== undefined) return [image];
+      if (image !== undefined) return withinLimits(image, encoded.path, findings);
       // Claude Code takes the images out of its history when it reads these words.
       findings.refuse(encoded.path, "Could not process image");
       return [];
@@ -40,16 +41,22 @@ export function imageUrlParts(
   const at = isObject(value) ? `${path}.url` : path;
   if (WEB_URL.test(url)) return remoteImage(url, at, findings);
   const image = imageFromBase64(url);
-  if (image !== undefined) return [image];
+  if (image !== undefined) return withinLimits(image, at, findings);
   findings.refuse(at, "Could not process image");
   return [];
 }
 
 function remoteImage(url: string, path: string, findings: Findings): Image[] {
   const found = findings.images?.(url) ?? fail(NOT_FETCHED);
-  if (found.ok) return [found.value];
+  if (found.ok) return withinLimits(found.value, path, findings);
   findings.refuse(path, found.failure);
   return [];
+}
+
+function withinLimits(image: Image, path: string, findings: Findings): Image[] {
+  const problem = overLimit(image);
+  if (problem !== undefined) findings.refuse(path, problem);
+  return [image];
 }
 
 /** An OpenAI file: base64 or a `data:` URL in `file_data` or `file_url`. `path` leads to the object with these. */

@@ -26,6 +26,7 @@ describe("configSchema", () => {
       remoteImages: false,
       modelAliases: {},
       attributionLine: "remove",
+      leakedToolCalls: "mark",
       upstream: {},
       ledgerRetentionDays: 90,
       userLimits: {},

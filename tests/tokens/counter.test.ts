@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import type { Conversation, Tool, UserPart } from "../../src/conversation/conversation.ts";
 import { createTokenCounter } from "../../src/tokens/counter.ts";
@@ -255,4 +256,19 @@ describe("text", () => {
     const counted = (await real.exact(said(text))) - (await real.exact(said("")));
     expect(Math.abs(real.text(text) / counted - 1)).toBeLessThan(0.1);
   });
+});
+
+test("what is only estimated is counted afterwards, once the tokenizer is in use", async () => {
+  const counter = createTokenCounter({ load: async () => (text) => text.length * 100 });
+  const second = said("Two.");
+  const estimated = counter.quick(second);
+  await nextTurn();
+  expect(counter.quick(second)).toBe(estimated);
+  await counter.exact(said("One."));
+  expect(counter.quick(second)).toBe(estimated);
+  // Two texts at most, each in a turn of the loop's own.
+  for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+  const quick = counter.quick(second);
+  expect(quick).not.toBe(estimated);
+  expect(quick).toBe(await counter.exact(second));
 });

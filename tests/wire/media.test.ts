@@ -160,3 +160,47 @@ describe("nothing is looked up for", () => {
     }
   });
 });
+
+function png(width: number, height: number, length = 64): string {
+  const bytes = Buffer.alloc(length);
+  bytes.write("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "latin1");
+  bytes.writeUInt32BE(width, 16);
+  bytes.writeUInt32BE(height, 20);
+  return bytes.toString("base64");
+}
+
+function refusal(data: string) {
+  const block = { type: "image", source: { type: "base64", media_type: "image/png", data } };
+  const body = { model: "m", max_tokens: 1, ...said({ type: "text", text: "Look" }, block) };
+  const parsed = messages.parse(body, new Headers());
+  return parsed.ok ? undefined : parsed.failure;
+}
+
+describe("an image that is over a limit of the service", () => {
+  const path = "messages.0.content.1.image.source.base64.data";
+
+  test("in bytes is refused with its place, its size and the limit", () => {
+    expect(refusal(png(10, 10, 3_932_160))).toBeUndefined();
+    expect(refusal(png(10, 10, 3_932_161))).toEqual({
+      kind: "invalid-request",
+      message: `${path}: image exceeds 5 MB maximum: 5242884 bytes > 5242880 bytes`,
+    });
+  });
+
+  test("in pixels is refused with its place, its size and the limit", () => {
+    expect(refusal(png(8_000, 8_000))).toBeUndefined();
+    expect(refusal(png(10, 8_001))).toEqual({
+      kind: "invalid-request",
+      message: `${path}: At least one of the image dimensions exceed max allowed size: 8000 pixels (10 x 8001)`,
+    });
+  });
+
+  test("is refused in a chat as well", () => {
+    const data = `data:image/png;base64,${png(9_000, 1)}`;
+    const body = said({ type: "image_url", image_url: { url: data } });
+    const parsed = chat.parse({ model: "m", ...body }, new Headers());
+    expect(parsed.ok ? "" : parsed.failure.message).toStartWith(
+      "messages.0.content.0.image_url.url: At least one of the image dimensions",
+    );
+  });
+});
