@@ -67,7 +67,7 @@ const leaks = [
 describe("a call that leaks as text", () => {
   test.each(leaks)("is found as %s, wherever the text is cut", (_, leak) => {
     const text = `Let me look.\n${leak}\n`;
-    const expected = [
+    const expected: LeakPiece[] = [
       { type: "text", text: "Let me look.\n" },
       { type: "calls", calls: [bash] },
     ];
