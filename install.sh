@@ -20,7 +20,7 @@ Usage: sh install.sh [flags]       curl -fsSL URL/install.sh | sh -s -- --from U
   --user           for this user in ~/.local; without it root installs to /opt/kiro-proxy
   --root DIR       install below DIR, as if it were /
   --no-service     no systemd service
-  --print-unit     print the systemd unit and do nothing else
+  --print-unit     print the systemd unit and do nothing else; --print-platform likewise
   --uninstall      remove the program and its service; the data stay
   --purge          with --uninstall: the data as well
   --help           this
@@ -60,6 +60,11 @@ detect_platform() {
   if [ "$(getconf LONG_BIT 2>/dev/null)" = 32 ]; then die "there is no binary for 32-bit systems"; fi
   platform=$os-$arch
   if [ $os = linux ] && is_musl; then platform=$platform-musl; fi
+}
+
+print_platform() {
+  detect_platform
+  say $platform
 }
 
 is_musl() {
@@ -321,7 +326,7 @@ write_unit() {
   changed=yes
 }
 
-# Asks the service, which listens where the flags of its unit and its environment say.
+# ask_service PROGRAM [-ready]: asks the service, which listens where the flags of its unit and its environment say.
 ask_service() (
   pid=$(control show --property=MainPID --value $NAME)
   if [ -r "/proc/$pid/environ" ]; then
@@ -330,7 +335,7 @@ ask_service() (
     done
   fi
   flags=$(sed -n 's/^ExecStart=[^ ]* *//p' "$unit" | head -n 1 | sed "s|%h|${HOME:-}|g; s|\\([ =]\\)/|\\1$root/|g")
-  "$bin" health $flags
+  "$1" health $flags ${2:-}
 )
 
 # Whether the service runs and answers, within half a minute.
@@ -338,7 +343,7 @@ service_works() {
   tries=0
   while [ $tries -lt 60 ]; do
     # `activating` may be a start that takes its time, or the pause between two that fail.
-    if control is-active --quiet $NAME && ask_service >"$work/health" 2>&1; then return 0; fi
+    if control is-active --quiet $NAME && ask_service "$bin" $ready >"$work/health" 2>&1; then return 0; fi
     if [ "$(control is-failed $NAME 2>/dev/null)" = failed ]; then break; fi
     tries=$((tries + 1))
     sleep 0.5
@@ -397,10 +402,13 @@ install() {
   read_checksum
   fresh=no
   changed=no
+  # One that had credentials to serve with has to be as far again.
+  ready=
   if [ -f "$bin" ] && [ "$(checksum "$bin")" = "$sum" ]; then
     say "$bin is up to date"
   else
     stage
+    if [ $service = yes ] && [ -f "$unit" ] && ask_service "$staged" -ready >/dev/null 2>&1; then ready=-ready; fi
     if [ -f "$bin" ]; then
       cp -p "$bin" "$work/previous" || die "can't keep the old binary (is the disk full?); nothing was changed"
       mv -f "$work/previous" "$bin.previous"
@@ -457,7 +465,10 @@ uninstall() {
 
 clean_up() {
   if [ -n "${trial:-}" ]; then kill "$trial" 2>/dev/null || true; fi
-  if [ -n "${work:-}" ]; then rm -rf "$work"; fi
+  if [ -n "${work:-}" ]; then
+    rm -rf "$work"
+    rmdir "$dir" 2>/dev/null || true
+  fi
 }
 
 main() {
@@ -478,6 +489,7 @@ main() {
       --uninstall) action=uninstall ;;
       --purge) purge=yes ;;
       --print-unit) action=print_unit ;;
+      --print-platform) action=print_platform ;;
       --help | -h) action=usage ;;
       *) die "unknown flag $1; see --help" ;;
     esac

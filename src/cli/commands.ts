@@ -77,10 +77,12 @@ const serve: CommandSpec = {
 const health: CommandSpec = {
   help: "ask a running gateway whether it lives",
   words: "[URL]",
-  flags: server,
+  flags: { ...server, ready: { help: "ask whether it can serve as well" } },
   examples: ["kiro-proxy health -config /opt/kiro-proxy/config.json   exit code 0 if so"],
   build: (given, [url, extra]) =>
-    extra === undefined ? ok({ type: "health", flags: serverOf(given), url }) : unexpected(extra),
+    extra === undefined
+      ? ok({ type: "health", flags: serverOf(given), url, ready: isOn(given, "ready") })
+      : unexpected(extra),
 };
 
 const login: CommandSpec = {

@@ -6,6 +6,8 @@ export type HealthOptions = {
   flags: ConfigFlags;
   /** Without it, the address is the one that the configuration says. */
   url: string | undefined;
+  /** Whether it can serve, not only whether it lives. */
+  ready: boolean;
 };
 
 type Asked = Pick<Terminal, "print" | "complain" | "env" | "platform" | "home">;
@@ -23,13 +25,16 @@ export async function health(
   const late = new AbortController();
   const timer = runtime.timer(LIMIT_MS, () => late.abort());
   try {
-    const { status } = await runtime.fetch(`${url.replace(/\/+$/, "")}/healthz`, {
-      signal: late.signal,
-      // No proxy of the environment either.
-      proxy: false,
-      // Its certificate is for the name that others call it by.
-      tls: { rejectUnauthorized: false },
-    });
+    const { status } = await runtime.fetch(
+      `${url.replace(/\/+$/, "")}/${options.ready ? "readyz" : "healthz"}`,
+      {
+        signal: late.signal,
+        // No proxy of the environment either.
+        proxy: false,
+        // Its certificate is for the name that others call it by.
+        tls: { rejectUnauthorized: false },
+      },
+    );
     if (status === 200) {
       terminal.print(`${url} answers`);
       return 0;

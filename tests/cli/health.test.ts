@@ -45,6 +45,12 @@ test("flags say where, as they do for the server, and an address says it outrigh
   expect(byUrl.calls[0]?.url).toBe("http://localhost:8/healthz");
 });
 
+test("-ready asks whether it can serve", async () => {
+  const { code, calls } = await run("health -ready", {}, good);
+  expect(await code).toBe(0);
+  expect(calls.map((call) => call.url)).toEqual(["http://127.0.0.1:13000/readyz"]);
+});
+
 test("another status, no answer and a bad configuration are failures, each with its reason", async () => {
   const other = await run("health", {}, () => new Response("", { status: 404 }));
   expect(await other.code).toBe(1);
@@ -63,7 +69,7 @@ test("a port where nobody listens is said to be one", async () => {
   const said: string[] = [];
   const say = (line: string): void => void said.push(line);
   const place = { env: {}, platform: "linux", home: folder, print: say, complain: say };
-  const options = { flags: {}, url: "http://127.0.0.1:1" };
+  const options = { flags: {}, url: "http://127.0.0.1:1", ready: false };
   expect(await health(options, place, realRuntime())).toBe(1);
   expect(said.join()).toContain("can't be reached");
 });

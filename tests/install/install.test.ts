@@ -253,6 +253,13 @@ describe("an upgrade", () => {
     expect((await scratch.told()).filter((line) => line.includes("restart"))).toHaveLength(2);
   });
 
+  test("goes back when a service that was ready does not get so again", async () => {
+    await installed();
+    publish(scratch, { "linux-x64": standIn({ version: "2.0.0", works: "unready" }) });
+    expect((await scratch.run()).code).toBe(1);
+    expect(await scratch.read(PROGRAM)).toBe(standIn());
+  });
+
   test("leaves a service stopped that somebody has stopped", async () => {
     await installed();
     scratch.write("state", "inactive\n");

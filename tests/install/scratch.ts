@@ -7,7 +7,7 @@ export const script = join(import.meta.dir, "../../install.sh");
 /** What install.sh may use of the machine; downloaders are added by those who want one. */
 const TOOLS =
   "sh dash bash busybox awk cat chmod cmp cp cut dirname env find grep head ldd ln mkdir mv od printf readlink rm " +
-  "rmdir sed seq sha256sum tail tr uname getconf sysctl";
+  "rmdir sed seq sha256sum tail touch tr uname getconf sysctl";
 
 /** A machine below a folder: its root, the programs on its PATH, and a release to install from. */
 export type Scratch = {
@@ -53,6 +53,7 @@ echo "systemctl $*" >>"$SCRATCH/told"
 case "$*" in
   *restart*)
     program=$(echo "$unit" | sed -n "s|^ExecStart=%h|ExecStart=/home/me|; s|^ExecStart=\\([^ ]*\\).*|\\1|p")
+    if grep -q NEVER-READY "$SCRATCH/root$program"; then touch "$SCRATCH/unready"; else rm -f "$SCRATCH/unready"; fi
     if grep -q FAILS-AS-SERVICE "$SCRATCH/root$program"; then echo failed; else echo active; fi >"$SCRATCH/state" ;;
   *disable*--now* | *stop*) echo inactive >"$SCRATCH/state" ;;
 esac
@@ -147,8 +148,8 @@ export function createScratch(): Scratch {
 
 export type StandIn = {
   version?: string;
-  /** How far it works: not at all, until it is to answer, until it runs as a service, always. */
-  works?: "never" | "version" | "trial" | "always";
+  /** How far it works: not at all, until it is to answer, until it runs as a service, as one that never gets ready, always. */
+  works?: "never" | "version" | "trial" | "unready" | "always";
   /** Bytes more. */
   padding?: number;
 };
@@ -159,13 +160,14 @@ export function standIn({
   works = "always",
   padding = 0,
 }: StandIn = {}): string {
-  const broken = { never: "exit 127", version: "", trial: "", always: "" }[works];
   return `#!/bin/sh
-# ${version} ${works === "trial" ? "FAILS-AS-SERVICE" : ""} ${"x".repeat(padding)}
-${broken}
+# ${version} ${works === "trial" ? "FAILS-AS-SERVICE" : works === "unready" ? "NEVER-READY" : ""} ${"x".repeat(padding)}
+${works === "never" ? "exit 127" : ""}
 case $1 in
   version) echo "kiro-proxy ${version} (abc, Bun 1.4.5)" ;;
-  health) ${works === "version" ? "exit 1" : "exit 0"} ;;
+  health)
+    ${works === "version" ? "exit 1" : ""}
+    case "$*" in *-ready*) [ ! -e "$SCRATCH/unready" ]; exit ;; esac ;;
   *) echo '{"event":"listening","url":"http://127.0.0.1:1"}' >&2
      exec ${Bun.which("sleep")} 60 ;;
 esac
