@@ -4,6 +4,7 @@ import { health } from "./cli/health.ts";
 import { importCredentials } from "./cli/import.ts";
 import { login } from "./cli/login.ts";
 import { withManyConnections } from "./cli/many-connections.ts";
+import { replay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
 import { processTerminal } from "./cli/terminal.ts";
 import { usage } from "./cli/usage.ts";
@@ -35,6 +36,8 @@ async function main(argv: string[]): Promise<number> {
       return await usage(command.value, processTerminal());
     case "health":
       return await health(command.value, processTerminal(), realRuntime());
+    case "replay":
+      return await replay(command.value, processTerminal(), realRuntime());
     default:
       return command.value satisfies never;
   }

@@ -18,7 +18,16 @@ const PACKAGES: Record<string, string[]> = {
   "ai-tokenizer": ["tokens/"],
   hono: ["http/"],
   "prom-client": ["telemetry/metrics.ts"],
-  zod: ["wire/", "kiro/events.ts", "credentials/", "auth/", "config/", "usage/", "http/admin"],
+  zod: [
+    "wire/",
+    "kiro/events.ts",
+    "credentials/",
+    "auth/",
+    "config/",
+    "usage/",
+    "http/admin",
+    "capture/",
+  ],
 };
 
 type Source = { path: string; room: string; text: string; imports: string[] };

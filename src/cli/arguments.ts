@@ -72,6 +72,8 @@ function build(words: string[], given: Given): Result<Command, UsageFault> {
   return command.build(given, rest);
 }
 
+const LINE_MAX = 80;
+
 /** What `help` prints; fits a screen of 80 × 24. */
 export function helpText(command?: string): string {
   const spec = command === undefined ? undefined : commands[command];
@@ -87,8 +89,8 @@ function helpOnAll(): string[] {
     "",
     ...Object.entries(commands).map(([name, { help }]) => line(name, help)),
     "",
-    "Flags of serve:",
-    ...(commands["serve"] ? flagLines(commands["serve"]) : []),
+    "Flags of serve (kiro-proxy help serve says what they do):",
+    ...wrapped(Object.entries(commands["serve"]?.flags ?? {}).map(flagName)),
     "",
     "Examples:",
     line("kiro-proxy --demo", "try it without a Kiro account"),
@@ -108,9 +110,22 @@ function helpOnOne(name: string, spec: CommandSpec): string[] {
 }
 
 function flagLines({ flags }: CommandSpec): string[] {
-  return Object.entries(flags).map(([name, { value = "", help }]) =>
-    line(`-${name} ${value}`, help),
-  );
+  return Object.entries(flags).map((flag) => line(flagName(flag), flag[1].help));
+}
+
+function flagName([name, { value }]: [string, { value?: string }]): string {
+  return value === undefined ? `-${name}` : `-${name} ${value}`;
+}
+
+/** As many words on a line as fit. */
+function wrapped(words: string[]): string[] {
+  const lines: string[] = [];
+  for (const word of words) {
+    const longer = `${lines.at(-1) ?? ""}, ${word}`;
+    if (lines.length > 0 && longer.length <= LINE_MAX) lines[lines.length - 1] = longer;
+    else lines.push(`  ${word}`);
+  }
+  return lines;
 }
 
 function line(left: string, right = ""): string {

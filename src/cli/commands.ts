@@ -6,6 +6,7 @@ import type { CredentialsOptions } from "./credentials.ts";
 import type { HealthOptions } from "./health.ts";
 import type { ImportOptions } from "./import.ts";
 import type { LoginOptions } from "./login.ts";
+import { PROTOCOLS, type ReplayOptions } from "./replay.ts";
 import { instantOf, USAGE_FORMATS, type UsageOptions } from "./usage.ts";
 
 export type Command =
@@ -15,6 +16,7 @@ export type Command =
   | ({ type: "credentials" } & CredentialsOptions)
   | ({ type: "usage" } & UsageOptions)
   | ({ type: "health" } & HealthOptions)
+  | ({ type: "replay" } & ReplayOptions)
   | { type: "version" }
   /** Without a command: about all of them. */
   | { type: "help"; command?: string };
@@ -227,6 +229,27 @@ const usageCommand: CommandSpec = {
   },
 };
 
+const replay: CommandSpec = {
+  help: "show what a client saw of a captured failure",
+  words: "FILE",
+  flags: {
+    protocol: { value: "NAME", help: "messages, chat or responses" },
+    json: { help: "the answer as it is without streaming" },
+  },
+  examples: [
+    "kiro-proxy replay captures/2026-01-31T12-00-00.000Z-1f0c2d3e.capture.json",
+    "kiro-proxy replay FILE -protocol chat -json",
+  ],
+  build(given, [file, extra]) {
+    if (file === undefined) return usage("replay needs a file: kiro-proxy replay FILE");
+    if (extra !== undefined) return unexpected(extra);
+    const name = given.get("protocol") ?? "messages";
+    const protocol = PROTOCOLS.find((one) => one === name);
+    if (protocol === undefined) return unknown("protocol", name, [...PROTOCOLS]);
+    return ok({ type: "replay", file, protocol, json: isOn(given, "json") });
+  },
+};
+
 export const commands: Record<string, CommandSpec> = {
   serve,
   login,
@@ -234,6 +257,7 @@ export const commands: Record<string, CommandSpec> = {
   credentials,
   usage: usageCommand,
   health,
+  replay,
   version: { help: "print the version", flags: {}, build: () => ok({ type: "version" }) },
   help: {
     help: "print this; help COMMAND tells more about one",
@@ -252,7 +276,7 @@ export function helpOn(command: string | undefined): Result<Command, UsageFault>
 }
 
 export function unknown(
-  kind: "flag" | "command" | "action" | "value of -by" | "format",
+  kind: "flag" | "command" | "action" | "value of -by" | "format" | "protocol",
   word: string,
   candidates: string[],
 ): Result<never, UsageFault> {

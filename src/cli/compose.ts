@@ -39,6 +39,7 @@ import { createLedger } from "../usage/ledger.ts";
 import { createLimits } from "../usage/limits.ts";
 import { adminDeps } from "./admin.ts";
 import { keep } from "./kept.ts";
+import { startRecorder } from "./recording.ts";
 import { contextOf, loginSources } from "./settings.ts";
 
 /** Heartbeats, and the longest that a streamed answer's head is held back for a real status. */
@@ -57,7 +58,7 @@ export type Composed = {
 export async function compose(deps: {
   config: Config;
   profile: UpstreamProfile;
-  paths: { credentials: string; users: string; database: string };
+  paths: { credentials: string; users: string; database: string; captures: string };
   /** An API key of Kiro from the environment. */
   apiKey: string | undefined;
   /** Aborts when running answers have to end. */
@@ -102,6 +103,7 @@ export async function compose(deps: {
   const states = (): Record<string, number> => together(pool.states(), own.value.pool.states());
   const discovery = createDiscovery({ ...main.value, management, profile, runtime, log });
   const counter = createTokenCounter();
+  const recorder = startRecorder(config.capture, { folder: paths.captures, runtime, log });
   const calls: GatewayDeps = {
     ...withOwnCredentials(main.value, own.value),
     client: createClient({ runtime, profile }),
@@ -110,6 +112,7 @@ export async function compose(deps: {
     runtime,
     countText: (text) => counter.text(text),
     leakedToolCalls: config.leakedToolCalls,
+    ...(recorder && { record: recorder.take }),
   };
   const gateway = withWebSearch(createGateway(calls), {
     ...calls,
@@ -223,7 +226,7 @@ export async function compose(deps: {
         }),
       );
       process.off("SIGHUP", reload);
-      await Promise.all([main.value.flush(), own.value.flush(), known.flush()]);
+      await Promise.all([main.value.flush(), own.value.flush(), known.flush(), recorder?.flush()]);
       await ledger.close();
     },
   });

@@ -66,6 +66,7 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
         credentials: credentialsPath,
         users: demo?.usersPath ?? config.userCredentialsPath,
         database: demo?.databasePath ?? config.databasePath,
+        captures: config.capturePath,
       },
       apiKey: demo === undefined ? env["KIRO_API_KEY"] || undefined : undefined,
       closing: closing.signal,

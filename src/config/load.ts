@@ -27,7 +27,7 @@ export type LoadInput = {
 };
 
 export type LoadedConfig = {
-  config: Config & { userCredentialsPath: string; databasePath: string };
+  config: Config & { userCredentialsPath: string; databasePath: string; capturePath: string };
   /** Where the configuration was looked for, whether or not there is a file. */
   path: string;
   credentialsPath: string;
@@ -80,7 +80,8 @@ export async function loadConfig(input: LoadInput): Promise<Result<LoadedConfig,
   const userCredentialsPath =
     merged.data.userCredentialsPath ?? join(dirname(path), "user_credentials.json");
   const databasePath = merged.data.databasePath ?? join(dirname(path), "kiro-proxy.db");
-  const config = { ...merged.data, userCredentialsPath, databasePath };
+  const capturePath = merged.data.capture.path ?? join(dirname(path), "captures");
+  const config = { ...merged.data, userCredentialsPath, databasePath, capturePath };
   return ok({ config, path, credentialsPath, warnings });
 }
 

@@ -133,6 +133,57 @@ function path(description: string) {
   return z.string().min(1).register(notes, { type: "text", expected: "a path", description });
 }
 
+function everyone(description: string) {
+  return z.array(z.string().min(1)).default([]).register(notes, {
+    type: "list",
+    expected: 'a list of names, or ["*"] for all',
+    description,
+  });
+}
+
+function bytes(fallback: number, description: string) {
+  return z
+    .int()
+    .min(1024)
+    .max(10 * 1024 ** 3)
+    .default(fallback)
+    .register(notes, {
+      type: "number",
+      expected: "bytes, a whole number from 1024 to 10737418240",
+      description,
+    });
+}
+
+const capture = z.object({
+  credentials: everyone(
+    "Ids of credentials whose failing requests are kept as files, **with the text of prompts and answers**.",
+  ),
+  users: everyone("Users whose failing requests are kept in the same way."),
+  all: z.boolean().default(false).register(notes, {
+    type: "yes/no",
+    expected: "true or false",
+    description: "Whether requests that go well are kept as well.",
+  }),
+  path: z.string().min(1).exactOptional().register(notes, {
+    type: "text",
+    expected: "a path",
+    description: "Folder of these files.",
+    otherwise: "`captures` beside the config file",
+  }),
+  maxFiles: z
+    .int()
+    .min(1)
+    .max(MAX_COUNT)
+    .default(100)
+    .register(notes, {
+      type: "number",
+      expected: `a whole number from 1 to ${MAX_COUNT}`,
+      description: "How many of them are kept; the oldest make room.",
+    }),
+  maxFileBytes: bytes(4 * 1024 ** 2, "Size of the largest one; what does not fit is left out."),
+  maxTotalBytes: bytes(100 * 1024 ** 2, "What they may take up together."),
+});
+
 /** Both or neither. */
 const tls = z.object({
   cert: path(
@@ -376,6 +427,7 @@ export const configSchema = z.object({
   limits: limits.prefault({}),
   userLimits: userLimits.prefault({}),
   tls: tls.exactOptional(),
+  capture: capture.prefault({}),
 });
 
 /**
@@ -402,6 +454,7 @@ export const configKeys: ConfigKey[] = [
   ...keysOf("", topLevel),
   ...keysOf("upstream.", upstream.shape),
   ...keysOf("limits.", limits.shape),
+  ...keysOf("capture.", capture.shape),
   ...keysOf("userLimits.", userLimits.shape),
   ...keysOf("tls.", tls.shape),
 ];

@@ -1,4 +1,5 @@
 import type { Conversation, Notice } from "../conversation/conversation.ts";
+import type { Recorder } from "../capture/recorder.ts";
 import type { Failure } from "../conversation/failure.ts";
 import { isTerminal, isVisible, type ReplyEvent } from "../conversation/reply.ts";
 import type { CredentialSource, Lease, Pool } from "../credentials/pool.ts";
@@ -9,6 +10,7 @@ import type { KiroFault } from "../kiro/failure.ts";
 import { requestIds } from "../kiro/identity.ts";
 import type { UpstreamProfile } from "../kiro/profile.ts";
 import { type KiroRequest, type Rendering, toKiroRequest } from "../kiro/request.ts";
+import type { ResponseOptions } from "../kiro/response.ts";
 import { ok, type Result } from "../result.ts";
 import type { Secret } from "../secret.ts";
 import type { Runtime } from "../runtime.ts";
@@ -46,6 +48,8 @@ export type GatewayDeps = {
   countText: (text: string) => number;
   /** What becomes of tool calls that the model writes as text; without it they are marked. */
   leakedToolCalls?: "mark" | "convert";
+  /** Absent where nothing is to be kept. */
+  record?: Recorder["take"];
 };
 
 /** The credential in hand and what has been done with it for this request. Whoever holds it releases its lease. */
@@ -112,6 +116,27 @@ export async function attempt(
       // Of an answer that has begun the client's own events tell.
       ...(credits !== undefined && { credits }),
     });
+  const response: ResponseOptions = {
+    tagThinking: kiro.tagThinking,
+    showThinking: kiro.thinking,
+    originalToolName: kiro.originalToolName,
+    context: {
+      window: kiro.model.window,
+      estimatedTokens: request.promptTokens,
+      now: deps.runtime.now(),
+    },
+  };
+  const recording = deps.record?.({
+    credential: lease.credential.persistent ? lease.credential.id : undefined,
+    caller: request.caller,
+    attempt: number,
+    kiro,
+    body,
+    secrets: [token.reveal()],
+    conversation: request.conversation,
+    response,
+    log: request.log,
+  });
   const sent = await deps.client.send({
     access: access.value,
     body,
@@ -119,16 +144,8 @@ export async function attempt(
     maxAttempts: deps.policy.perRequest,
     totalMs: deadline.leftMs(),
     signal: request.signal,
-    response: {
-      tagThinking: kiro.tagThinking,
-      showThinking: kiro.thinking,
-      originalToolName: kiro.originalToolName,
-      context: {
-        window: kiro.model.window,
-        estimatedTokens: request.promptTokens,
-        now: deps.runtime.now(),
-      },
-    },
+    response,
+    ...(recording && { recording }),
   });
   if (!sent.ok) {
     over(sent.failure.kind);

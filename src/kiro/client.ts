@@ -46,8 +46,20 @@ export type Attempt = {
   /** What is left of the request's time, where that is less than one attempt may take. */
   totalMs?: number;
   response: ResponseOptions;
+  /** Hears what comes back, where it is to be kept. */
+  recording?: Recording;
   /** The client's; its abort closes the upstream socket at once. */
   signal: AbortSignal;
+};
+
+/** How an answer ended: properly, by the connection or a time limit, or because nobody read on. */
+export type Ending = "whole" | "broken" | "left";
+
+/** What hears one attempt, in this order. None of it throws. */
+export type Recording = {
+  answered(status: number, headers: { get(name: string): string | null }): void;
+  bytes(chunk: Uint8Array): void;
+  ended(ending: Ending, fault: KiroFault | undefined): void;
 };
 
 /** The upstream behind an interface, so that another HTTP client can take its place. */
@@ -72,6 +84,7 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
         invocationId: runtime.randomUUID(),
       });
       const watch = createWatch(runtime, profile, attempt);
+      const { recording } = attempt;
       try {
         const response = await runtime.fetch(call.url, {
           method: "POST",
@@ -84,18 +97,23 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
           ...proxyOption(attempt.access.proxyUrl),
         });
         const { context } = attempt.response;
+        recording?.answered(response.status, response.headers);
         if (response.status !== 200) {
           const body = await readStart(response);
           watch.close();
-          return fail(
-            faultOfResponse({ status: response.status, headers: response.headers, body }, context),
-          );
+          const { status, headers } = response;
+          const fault = faultOfResponse({ status, headers, body }, context);
+          recording?.bytes(Buffer.from(body));
+          recording?.ended("whole", fault);
+          return fail(fault);
         }
         watch.headersCame();
-        return ok(read(response, createResponse(attempt.response), watch));
+        return ok(read(response, createResponse(attempt.response), watch, recording));
       } catch (error) {
         watch.close();
-        return fail(faultOfNetwork(watch.cause() ?? causeOf(error)));
+        const fault = faultOfNetwork(watch.cause() ?? causeOf(error));
+        recording?.ended("broken", fault);
+        return fail(fault);
       }
     },
   };
@@ -105,30 +123,42 @@ async function* read(
   response: Response,
   machine: ResponseMachine,
   watch: Watch,
+  recording: Recording | undefined,
 ): AsyncGenerator<Batch, void, undefined> {
   const decoder = createFrameDecoder();
   const reader = response.body?.getReader();
+  let ending: Ending = "left";
+  let ended: KiroFault | undefined;
   try {
     for (;;) {
       const chunk = reader === undefined ? "end" : await nextChunk(reader);
       if (chunk === "end") break;
       if (chunk === "broken") {
-        yield { events: [], fault: faultOfNetwork(watch.cause() ?? "reset") };
+        ending = "broken";
+        ended = faultOfNetwork(watch.cause() ?? "reset");
+        yield { events: [], fault: ended };
         return;
       }
+      recording?.bytes(chunk);
       watch.bytesCame();
       const { frames, fault } = decoder.push(chunk);
       const batch = feed(machine, frames);
       if (batch.fault === undefined && fault !== undefined) batch.fault = faultOfFrame(fault);
+      ended = batch.fault;
       // Fragments of a tool call and hidden thinking are events too, though nothing is to be seen yet.
       if (frames.length > 0) watch.eventCame();
       if (batch.events.length > 0 || batch.fault !== undefined) yield batch;
       if (batch.fault !== undefined) return;
     }
+    ending = "whole";
     const truncated = decoder.end();
-    yield truncated === undefined ? machine.end() : { events: [], fault: faultOfFrame(truncated) };
+    const last =
+      truncated === undefined ? machine.end() : { events: [], fault: faultOfFrame(truncated) };
+    ended = last.fault;
+    yield last;
   } finally {
     watch.close();
+    recording?.ended(ending, ended);
   }
 }
 

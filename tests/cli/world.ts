@@ -114,6 +114,7 @@ export async function createWorld(kiro: KiroEmulator): Promise<World> {
           break;
         case "usage":
         case "health":
+        case "replay":
         case "serve":
         case "version":
         case "help":

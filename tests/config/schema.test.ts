@@ -38,6 +38,14 @@ describe("configSchema", () => {
         idleTimeoutMs: 300_000,
         totalTimeoutMs: 720_000,
       },
+      capture: {
+        credentials: [],
+        users: [],
+        all: false,
+        maxFiles: 100,
+        maxFileBytes: 4_194_304,
+        maxTotalBytes: 104_857_600,
+      },
     });
   });
 

@@ -13,6 +13,8 @@ export type BinaryOptions = {
   /** The whole environment besides PATH, HOME and TMPDIR. */
   env?: Record<string, string>;
   args?: string[];
+  /** For commands that know nothing of a configuration: only `args` are given. */
+  bare?: boolean;
   /** Further files of the folder that it runs in. */
   files?: Record<string, string>;
 };
@@ -147,7 +149,7 @@ async function prepare(options: BinaryOptions): Promise<Prepared> {
   const credentialsPath = join(folder, "credentials.json");
   const paths = ["-config", join(folder, "config.json"), "-credentials", credentialsPath];
   return {
-    command: [await binary(), ...paths, ...args],
+    command: [await binary(), ...(options.bare === true ? [] : paths), ...args],
     apiKey,
     credentialsPath,
     folder,
