@@ -62,7 +62,14 @@ export async function createUsers(deps: {
     const text = JSON.stringify(root);
     if (text === seen) return;
     seen = text;
-    users = Object.entries(root).map(([key, record]) => userOf(key, record));
+    const ids = new Set<string>();
+    users = Object.entries(root).map(([key, record]) => {
+      const user = userOf(key, record);
+      // Two with one id would spend each other's log-ins and limits.
+      if (ids.has(user.id)) return { fault: "user_id: is another user's", ...user };
+      ids.add(user.id);
+      return user;
+    });
     // Of two spellings of one code the first in the file counts.
     byCode = new Map(users.toReversed().map((user) => [canonicalCode(user.code.reveal()), user]));
     byId = new Map(users.toReversed().map((user) => [user.id, user]));

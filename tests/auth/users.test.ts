@@ -59,6 +59,16 @@ describe("users", () => {
     expect(content.get(PATH)).toBe("{");
   });
 
+  test("of two with one id only the first can be used", async () => {
+    const { users } = await loaded({ a: { user_id: "x" }, b: { user_id: "x" }, c: {} });
+    expect(users.list().map(({ fault }) => fault)).toEqual([
+      undefined,
+      "user_id: is another user's",
+      undefined,
+    ]);
+    expect(users.byId("x")?.code.reveal()).toBe("a");
+  });
+
   test("a change keeps all that it does not mean: order, unknown fields, other users", async () => {
     const before = {
       "act-one": { activation_code: "one", extra: { deep: [1, null] }, credentials: null },

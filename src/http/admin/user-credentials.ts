@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { canonicalCode, type User, userOf } from "../../auth/user-record.ts";
+import { canonicalCode, idOf, type User, userOf } from "../../auth/user-record.ts";
 import { isGiven, isRecord, type JsonRecord } from "../../credentials/record.ts";
 import { parseCredential } from "../../credentials/credential.ts";
 import { ok } from "../../result.ts";
@@ -17,7 +17,7 @@ const one = z.object({ params: members({ code: z.string().describe("In any spell
 const Done = z.object({ success: z.literal(true), message: text });
 
 /** What the Go build had, answer by answer. */
-export function userCredentialRoutes({ users, context, runtime }: UserDeps): Route[] {
+export function userCredentialRoutes({ users, context, runtime, randomBytes }: UserDeps): Route[] {
   return [
     route({
       method: "get",
@@ -72,7 +72,14 @@ export function userCredentialRoutes({ users, context, runtime }: UserDeps): Rou
           return refused(`${["credentials", path].filter(Boolean).join(".")}: ${message}`);
         }
         const now = new Date(runtime.now()).toISOString();
-        const blank = { activation_code: code, user_name: "", credentials: {}, created_at: now };
+        const blank = {
+          activation_code: code,
+          // The user who had this code before has kept the id that it stands for.
+          ...(users.byId(idOf(code)) && { user_id: `user-${hexOf(randomBytes(5))}` }),
+          user_name: "",
+          credentials: {},
+          created_at: now,
+        };
         const changed = await users.change([code], (before = blank) => {
           const record: JsonRecord = {
             ...before,
@@ -138,6 +145,10 @@ export function userCredentialRoutes({ users, context, runtime }: UserDeps): Rou
       },
     }),
   ];
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }
 
 function briefOf({ code, hasCredentials, expiresDate }: User) {

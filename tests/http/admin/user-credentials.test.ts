@@ -129,6 +129,18 @@ describe("the six calls of the Go build", () => {
     expect(savedUsers()).toEqual(rest);
   });
 
+  test("make another user of a code that was somebody's before", async () => {
+    const { call, users } = await world();
+    const before = users.find("USER002");
+    await call("POST", "/users/USER002/rotate");
+    await call("POST", PATH, { activation_code: "act-user002", user_name: "Eve" });
+    expect(users.byId(before?.id ?? "")?.name).toBe("Bob");
+    const eve = users.find("user002");
+    expect(eve).toMatchObject({ name: "Eve", id: expect.stringMatching(/^user-[0-9a-f]{10}$/) });
+    expect(eve?.id).not.toBe(before?.id as string);
+    expect(eve?.fault).toBeUndefined();
+  });
+
   test("200 side by side lose nothing", async () => {
     const { call, savedUsers } = await world({});
     const codes = Array.from({ length: 200 }, (_, at) => `act-u${at}`);
