@@ -21,6 +21,8 @@ try {
     const tested = await step("test", [
       "test",
       "--only-failures",
+      // For tests that hang. Bun's five seconds are too few for the longest on a busy machine.
+      "--timeout=60000",
       "--coverage",
       "--reporter=junit",
       `--reporter-outfile=${report}`,

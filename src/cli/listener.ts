@@ -43,6 +43,7 @@ export async function listen(
     );
   }
   const { url } = server;
+  let shown = first.value;
   const stopping = new Set<Promise<void>>();
   return ok({
     url,
@@ -57,6 +58,7 @@ export async function listen(
         log.error("certificate-refused", { detail: read.failure });
         return;
       }
+      if (read.value.cert === shown?.cert && read.value.key === shown.key) return;
       try {
         // Bun can't change the certificate of a server that listens; this tries the new one where nobody is.
         await open({ host, port: 0, reusePort, tls: read.value, answer }).stop();
@@ -64,6 +66,7 @@ export async function listen(
         log.error("certificate-refused", { detail: codeOf(error) });
         return;
       }
+      shown = read.value;
       const running = server.stop().finally(() => stopping.delete(running));
       stopping.add(running);
       server = open({ host, port: Number(url.port), reusePort, tls: read.value, answer });
