@@ -17,6 +17,7 @@ const LEAVES = [
 const PACKAGES: Record<string, string[]> = {
   "ai-tokenizer": ["tokens/"],
   hono: ["http/"],
+  "jsonc-parser": ["cli/setup/json-settings.ts"],
   "prom-client": ["telemetry/metrics.ts"],
   zod: [
     "wire/",

@@ -2,14 +2,13 @@ import { ok, type Result } from "../result.ts";
 import {
   type Command,
   type CommandSpec,
-  commands,
   type Given,
-  helpOn,
   unexpected,
   unknown,
   usage,
   type UsageFault,
-} from "./commands.ts";
+} from "./command-spec.ts";
+import { commands, helpOn } from "./commands.ts";
 
 /** Flags that stand for a command and win over everything else on the line. */
 const SHORTCUTS: Record<string, "help" | "version"> = {
@@ -72,8 +71,6 @@ function build(words: string[], given: Given): Result<Command, UsageFault> {
   return command.build(given, rest);
 }
 
-const LINE_MAX = 80;
-
 /** What `help` prints; fits a screen of 80 × 24. */
 export function helpText(command?: string): string {
   const spec = command === undefined ? undefined : commands[command];
@@ -89,12 +86,10 @@ function helpOnAll(): string[] {
     "",
     ...Object.entries(commands).map(([name, { help }]) => line(name, help)),
     "",
-    "Flags of serve (kiro-proxy help serve says what they do):",
-    ...wrapped(Object.entries(commands["serve"]?.flags ?? {}).map(flagName)),
-    "",
     "Examples:",
-    line("kiro-proxy --demo", "try it without a Kiro account"),
-    line("ANTHROPIC_BASE_URL=http://localhost:13000 claude"),
+    line("kiro-proxy --demo            try it without a Kiro account"),
+    line("kiro-proxy help serve        its flags: -port, -config, -credentials and more"),
+    line("kiro-proxy setup claude-code -write"),
   ];
 }
 
@@ -110,22 +105,9 @@ function helpOnOne(name: string, spec: CommandSpec): string[] {
 }
 
 function flagLines({ flags }: CommandSpec): string[] {
-  return Object.entries(flags).map((flag) => line(flagName(flag), flag[1].help));
-}
-
-function flagName([name, { value }]: [string, { value?: string }]): string {
-  return value === undefined ? `-${name}` : `-${name} ${value}`;
-}
-
-/** As many words on a line as fit. */
-function wrapped(words: string[]): string[] {
-  const lines: string[] = [];
-  for (const word of words) {
-    const longer = `${lines.at(-1) ?? ""}, ${word}`;
-    if (lines.length > 0 && longer.length <= LINE_MAX) lines[lines.length - 1] = longer;
-    else lines.push(`  ${word}`);
-  }
-  return lines;
+  return Object.entries(flags).map(([name, { value = "", help }]) =>
+    line(`-${name} ${value}`, help),
+  );
 }
 
 function line(left: string, right = ""): string {

@@ -1,64 +1,30 @@
 import type { ConfigFlags } from "../config/load.ts";
-import { closest } from "../config/suggestion.ts";
-import { fail, ok, type Result } from "../result.ts";
+import { ok, type Result } from "../result.ts";
 import { USAGE_GROUPS, type UsageFilter } from "../usage/queries.ts";
-import type { CredentialsOptions } from "./credentials.ts";
-import type { HealthOptions } from "./health.ts";
-import type { ImportOptions } from "./import.ts";
-import type { LoginOptions } from "./login.ts";
-import { PROTOCOLS, type ReplayOptions } from "./replay.ts";
-import { instantOf, USAGE_FORMATS, type UsageOptions } from "./usage.ts";
+import {
+  type Command,
+  type CommandSpec,
+  files,
+  filesOf,
+  type Flag,
+  type Given,
+  isOn,
+  unexpected,
+  unknown,
+  usage,
+  type UsageFault,
+} from "./command-spec.ts";
+import { operatorCommands } from "./operator-commands.ts";
+import { PROTOCOLS } from "./replay.ts";
+import { instantOf, USAGE_FORMATS } from "./usage.ts";
 
-export type Command =
-  | { type: "serve"; flags: ConfigFlags; demo: boolean }
-  | ({ type: "login" } & LoginOptions)
-  | ({ type: "import" } & ImportOptions)
-  | ({ type: "credentials" } & CredentialsOptions)
-  | ({ type: "usage" } & UsageOptions)
-  | ({ type: "health" } & HealthOptions)
-  | ({ type: "replay" } & ReplayOptions)
-  | { type: "version" }
-  /** Without a command: about all of them. */
-  | { type: "help"; command?: string };
-
-/** A sentence for people that says what is wrong and what to type instead. */
-export type UsageFault = { message: string };
-
-/** Values of the flags that were given, by name. A switch is "true" or "false". */
-export type Given = Map<string, string>;
-
-type Flag = {
-  help: string;
-  /** Shown for the value; a flag without one is a switch. */ value?: string;
-};
-
-export type CommandSpec = {
-  help: string;
-  /** What may follow the name besides flags. */
-  words?: string;
-  flags: Record<string, Flag>;
-  examples?: string[];
-  build(given: Given, words: string[]): Result<Command, UsageFault>;
-};
-
-const files: Record<string, Flag> = {
-  config: { value: "PATH", help: "configuration file" },
-  credentials: { value: "PATH", help: "file of the Kiro credentials" },
-};
-
-function filesOf(given: Given): Pick<ConfigFlags, "config" | "credentials"> {
-  return { config: given.get("config"), credentials: given.get("credentials") };
-}
-
-function isOn(given: Given, name: string): boolean {
-  return given.get(name) === "true";
-}
+const LEVELS = ["debug", "info", "warn", "error"];
 
 const server: Record<string, Flag> = {
   ...files,
   host: { value: "ADDRESS", help: "address to listen on" },
   port: { value: "NUMBER", help: "port to listen on" },
-  "log-level": { value: "LEVEL", help: "debug, info, warn or error" },
+  "log-level": { value: "LEVEL", help: "debug, info, warn or error", choices: LEVELS },
 };
 
 function serverOf(given: Given): ConfigFlags {
@@ -90,7 +56,11 @@ const health: CommandSpec = {
 const login: CommandSpec = {
   help: "log in to Kiro and save the credential",
   flags: {
-    social: { value: "NAME", help: "with google or github instead of a Builder ID" },
+    social: {
+      value: "NAME",
+      help: "with google or github instead of a Builder ID",
+      choices: ["google", "github"],
+    },
     idc: { help: "with a company's account (IAM Identity Center)" },
     "start-url": { value: "URL", help: "where that company signs in" },
     region: { value: "REGION", help: "where its directory is" },
@@ -123,6 +93,7 @@ const login: CommandSpec = {
 const importCommand: CommandSpec = {
   help: "take over log-ins of other programs",
   words: "[FILE]",
+  choices: ["FILE"],
   flags: {
     "kiro-ide": { help: "from the Kiro IDE" },
     "kiro-cli": { help: "from kiro-cli or the Amazon Q CLI" },
@@ -155,6 +126,7 @@ const ACTIONS = ["list", "show", "test", "quota", "enable", "disable", "remove"]
 const credentials: CommandSpec = {
   help: "list, show, test, enable, disable, remove; quota",
   words: "[ACTION] [ID]",
+  choices: ACTIONS,
   flags: { json: { help: "as JSON" }, ...files },
   examples: [
     "kiro-proxy credentials list           which there are; also without an action",
@@ -196,11 +168,11 @@ const GROUPS = [...USAGE_GROUPS, "request"] as const;
 const usageCommand: CommandSpec = {
   help: "show or export what was spent",
   flags: {
-    by: { value: "WHAT", help: `${GROUPS.join(", ")}; day is the default` },
+    by: { value: "WHAT", help: `${GROUPS.join(", ")}; day is the default`, choices: GROUPS },
     since: { value: "TIME", help: "from a day (UTC) or a time on" },
     until: { value: "TIME", help: "up to a day, that day included, or a time" },
     user: { value: "ID", help: "of one user" },
-    format: { value: "FORMAT", help: "table, csv or json" },
+    format: { value: "FORMAT", help: "table, csv or json", choices: USAGE_FORMATS },
     ...files,
   },
   examples: [
@@ -232,8 +204,9 @@ const usageCommand: CommandSpec = {
 const replay: CommandSpec = {
   help: "show what a client saw of a captured failure",
   words: "FILE",
+  choices: ["FILE"],
   flags: {
-    protocol: { value: "NAME", help: "messages, chat or responses" },
+    protocol: { value: "NAME", help: "messages, chat or responses", choices: PROTOCOLS },
     json: { help: "the answer as it is without streaming" },
   },
   examples: [
@@ -258,6 +231,7 @@ export const commands: Record<string, CommandSpec> = {
   usage: usageCommand,
   health,
   replay,
+  ...operatorCommands,
   version: { help: "print the version", flags: {}, build: () => ok({ type: "version" }) },
   help: {
     help: "print this; help COMMAND tells more about one",
@@ -273,22 +247,4 @@ export function helpOn(command: string | undefined): Result<Command, UsageFault>
   return Object.hasOwn(commands, command)
     ? ok({ type: "help", command })
     : unknown("command", command, Object.keys(commands));
-}
-
-export function unknown(
-  kind: "flag" | "command" | "action" | "value of -by" | "format" | "protocol",
-  word: string,
-  candidates: string[],
-): Result<never, UsageFault> {
-  const near = closest(word, candidates);
-  const hint = near === undefined ? "try kiro-proxy help" : `did you mean ${near}?`;
-  return usage(`unknown ${kind} ${JSON.stringify(word)}; ${hint}`);
-}
-
-export function unexpected(word: string): Result<never, UsageFault> {
-  return usage(`unexpected argument ${JSON.stringify(word)}`);
-}
-
-export function usage(message: string): Result<never, UsageFault> {
-  return fail({ message });
 }

@@ -1,5 +1,6 @@
 import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Runtime } from "../runtime.ts";
+import { localUrl } from "./gateway-address.ts";
 import type { Terminal } from "./terminal.ts";
 
 export type HealthOptions = {
@@ -58,9 +59,5 @@ async function configuredUrl(flags: ConfigFlags, terminal: Asked): Promise<strin
     for (const problem of loaded.failure) terminal.complain(describeProblem(problem));
     return undefined;
   }
-  const { host, port, tls } = loaded.value.config;
-  // An address that stands for all of them is one to listen on, not one to call.
-  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  const authority = name.includes(":") ? `[${name}]` : name;
-  return `${tls === undefined ? "http" : "https"}://${authority}:${port}`;
+  return localUrl(loaded.value.config);
 }

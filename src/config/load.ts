@@ -50,7 +50,7 @@ type RawObject = Record<string, unknown>;
  */
 export async function loadConfig(input: LoadInput): Promise<Result<LoadedConfig, ConfigProblem[]>> {
   const { flags, env } = input;
-  const directory = await directoryOf(input);
+  const directory = await configDirectory(input);
   const path = flags.config ?? join(directory, "config.json");
   const credentialsPath = flags.credentials ?? join(directory, "credentials.json");
 
@@ -88,7 +88,9 @@ export async function loadConfig(input: LoadInput): Promise<Result<LoadedConfig,
 const SYSTEM_DIRECTORY = "/opt/kiro-proxy";
 
 /** On Linux the Go build's folder where one of its files is there, else the user's own. */
-async function directoryOf(input: LoadInput): Promise<string> {
+export async function configDirectory(
+  input: Pick<LoadInput, "platform" | "home" | "readFile">,
+): Promise<string> {
   if (input.platform === "linux") {
     for (const name of ["config.json", "credentials.json"]) {
       const file = await input.readFile(join(SYSTEM_DIRECTORY, name));

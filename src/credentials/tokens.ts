@@ -246,7 +246,7 @@ function keyOf(credential: Credential): string {
   return credential.persistent ? `stored ${credential.id}` : `inline ${fingerprintOf(credential)}`;
 }
 
-function accessOf(credential: Credential, { profileArns }: CredentialContext): Access {
+export function accessOf(credential: Credential, { profileArns }: CredentialContext): Access {
   const { accessToken, authMethod, apiRegion, machineId, proxyUrl } = credential;
   if (accessToken === undefined) throw new Error("a credential was handed out without a token");
   const common = {

@@ -101,7 +101,7 @@ describe("usage", () => {
 });
 
 test.each([
-  ["-by people", 'unknown value of -by "people"; try kiro-proxy help'],
+  ["-by people", 'unknown value of -by "people"; try user, model, credential, day, request'],
   ["-format cvs", 'unknown format "cvs"; did you mean csv?'],
   [
     "-since yesterday",

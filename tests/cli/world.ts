@@ -3,8 +3,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArguments } from "../../src/cli/arguments.ts";
 import { credentials } from "../../src/cli/credentials.ts";
+import { commands } from "../../src/cli/commands.ts";
+import { doctor } from "../../src/cli/doctor/doctor.ts";
+import { env } from "../../src/cli/env.ts";
 import { importCredentials } from "../../src/cli/import.ts";
+import { init } from "../../src/cli/init.ts";
 import { login } from "../../src/cli/login.ts";
+import { setup } from "../../src/cli/setup/setup.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 import { realRuntime, type Runtime } from "../../src/runtime.ts";
 import type { KiroEmulator } from "../emulator/kiro.ts";
@@ -94,7 +99,10 @@ export async function createWorld(kiro: KiroEmulator): Promise<World> {
         interrupted: interruption.signal,
       };
       const words = command.split(" ").filter((word) => word !== "");
-      const parsed = parseArguments([...words, "-config", config, "-credentials", credentialsPath]);
+      const { flags = {} } = commands[words.find((word) => word in commands) ?? ""] ?? {};
+      // What is typed comes later and wins.
+      const places = ["-config", config, "-credentials", credentialsPath];
+      const parsed = parseArguments([...places.slice(0, "credentials" in flags ? 4 : 2), ...words]);
       if (!parsed.ok) throw new Error(parsed.failure.message);
       const real = realRuntime();
       // A service that wants to be asked every second is a patient one.
@@ -112,9 +120,22 @@ export async function createWorld(kiro: KiroEmulator): Promise<World> {
         case "credentials":
           run.code = await credentials(parsed.value, terminal, runtime);
           break;
+        case "doctor":
+          run.code = await doctor(parsed.value, terminal, real);
+          break;
+        case "init":
+          run.code = await init(parsed.value, terminal, real);
+          break;
+        case "setup":
+          run.code = await setup(parsed.value, terminal, real);
+          break;
+        case "env":
+          run.code = await env(parsed.value, terminal);
+          break;
         case "usage":
         case "health":
         case "replay":
+        case "completions":
         case "serve":
         case "version":
         case "help":
