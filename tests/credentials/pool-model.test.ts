@@ -4,11 +4,12 @@ import { createPool, type Lease, type Pool, poolSettings } from "../../src/crede
 import type { Verdict } from "../../src/credentials/state.ts";
 import { createStatesFile } from "../../src/credentials/states-file.ts";
 import { createTestRuntime } from "../support/runtime.ts";
-import { idcRecord, memoryStore, MINUTE, NOW, recordingLog } from "./samples.ts";
+import { at, idcRecord, memoryStore, MINUTE, NOW, recordingLog } from "./samples.ts";
 
 const HOUR = 60 * MINUTE;
 const IDS = ["a", "b", "c"] as const;
 const SLOTS = 2;
+const STATES = "/data/states.json";
 
 /** An account, told as naively as can be. */
 type Account = {
@@ -38,7 +39,7 @@ class World {
       runtime,
       log,
       settings: { ...poolSettings, maxConcurrent: SLOTS },
-      statesFile: createStatesFile({ path: "/data/states.json", runtime, log, files }),
+      statesFile: createStatesFile({ path: STATES, runtime, log, files }),
     });
     if (!created.ok) throw new Error(created.failure.message);
     this.pool = created.value;
@@ -300,14 +301,11 @@ const crash = command("crash", async (model, world) => {
   world.leases = [];
   model.out = 0;
   await world.open();
+  const saved = world.memory.content.get(STATES) ?? "";
   for (const [id, account] of model.accounts) {
-    const [found] = world.pool.list().filter(({ credential }) => credential.id === id);
-    const isShort = model.isKept(account) === undefined;
-    const isGone =
-      !model.listed.find((one) => one.id === id)?.disabled && found?.state.type === "ready";
-    // Tells nothing of a disabled one, so that is looked at after it is enabled: enough that it is not invented.
-    if (account.kind === "ready" || (isShort && isGone))
-      model.accounts.set(id, fresh(account.login));
+    // A rest so short may have been saved when it was longer; an earlier one that is over may still be in the file.
+    const isGone = model.isKept(account) === undefined && !saved.includes(at(account.until));
+    if (account.kind === "ready" || isGone) model.accounts.set(id, fresh(account.login));
     else account.inFlight = 0;
   }
 });
