@@ -5,6 +5,7 @@ import { credentials } from "./cli/credentials.ts";
 import { health } from "./cli/health.ts";
 import { doctor } from "./cli/doctor/doctor.ts";
 import { env } from "./cli/env.ts";
+import { explain } from "./cli/explain.ts";
 import { importCredentials } from "./cli/import.ts";
 import { init } from "./cli/init.ts";
 import { login } from "./cli/login.ts";
@@ -38,6 +39,8 @@ async function main(argv: string[]): Promise<number> {
       return await importCredentials(command.value, processTerminal(), realRuntime());
     case "credentials":
       return await credentials(command.value, processTerminal(), realRuntime());
+    case "explain":
+      return await explain(command.value, processTerminal());
     case "usage":
       return await usage(command.value, processTerminal());
     case "health":

@@ -5,6 +5,7 @@ import type { CompletionsOptions } from "./completions.ts";
 import type { CredentialsOptions } from "./credentials.ts";
 import type { DoctorOptions } from "./doctor/doctor.ts";
 import type { EnvOptions } from "./env.ts";
+import type { ExplainOptions } from "./explain.ts";
 import type { HealthOptions } from "./health.ts";
 import type { ImportOptions } from "./import.ts";
 import type { InitOptions } from "./init.ts";
@@ -21,6 +22,7 @@ export type Command =
   | ({ type: "usage" } & UsageOptions)
   | ({ type: "health" } & HealthOptions)
   | ({ type: "replay" } & ReplayOptions)
+  | ({ type: "explain" } & ExplainOptions)
   | ({ type: "init" } & InitOptions)
   | ({ type: "setup" } & SetupOptions)
   | ({ type: "env" } & EnvOptions)

@@ -223,6 +223,30 @@ const replay: CommandSpec = {
   },
 };
 
+const explain: CommandSpec = {
+  help: "show what a client's request becomes at Kiro",
+  words: "FILE",
+  choices: ["FILE"],
+  flags: {
+    protocol: { value: "NAME", help: "messages, chat or responses", choices: PROTOCOLS },
+    json: { help: "as JSON" },
+    ...files,
+  },
+  examples: [
+    "kiro-proxy explain request.json        - reads standard input",
+    "kiro-proxy explain request.json -protocol chat -json",
+  ],
+  build(given, [file, extra]) {
+    if (extra !== undefined) return unexpected(extra);
+    if (file === undefined) return usage("explain needs a file: kiro-proxy explain request.json");
+    const name = given.get("protocol");
+    const protocol = PROTOCOLS.find((one) => one === name);
+    if (name !== undefined && protocol === undefined) return unknown("protocol", name, PROTOCOLS);
+    const json = isOn(given, "json");
+    return ok({ type: "explain", flags: filesOf(given), file, protocol, json });
+  },
+};
+
 export const commands: Record<string, CommandSpec> = {
   serve,
   login,
@@ -230,6 +254,7 @@ export const commands: Record<string, CommandSpec> = {
   credentials,
   usage: usageCommand,
   health,
+  explain,
   replay,
   ...operatorCommands,
   version: { help: "print the version", flags: {}, build: () => ok({ type: "version" }) },

@@ -15,6 +15,7 @@ import {
   render,
 } from "./attempt.ts";
 import { startDeadline } from "./deadline.ts";
+import { diagnosed } from "./diagnosis.ts";
 import {
   clientLeft,
   faultFailure,
@@ -143,9 +144,12 @@ async function complete(
       const { step, verdict } = decision;
       let waitMs = 0;
       switch (step.type) {
-        case "answer":
+        case "answer": {
           lease.settle(verdict);
-          return fail(outcome.type === "fault" ? faultFailure(outcome.fault, source) : tooLate);
+          if (outcome.type !== "fault") return fail(tooLate);
+          const fault = diagnosed(outcome.fault, rendered.kiro, deps.profile(), log);
+          return fail(faultFailure(fault, source));
+        }
         case "refresh":
           if (outcome.type === "fault") hand.refused = outcome.token;
           break;

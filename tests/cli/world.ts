@@ -6,6 +6,7 @@ import { credentials } from "../../src/cli/credentials.ts";
 import { commands } from "../../src/cli/commands.ts";
 import { doctor } from "../../src/cli/doctor/doctor.ts";
 import { env } from "../../src/cli/env.ts";
+import { explain } from "../../src/cli/explain.ts";
 import { importCredentials } from "../../src/cli/import.ts";
 import { init } from "../../src/cli/init.ts";
 import { login } from "../../src/cli/login.ts";
@@ -131,6 +132,9 @@ export async function createWorld(kiro: KiroEmulator): Promise<World> {
           break;
         case "env":
           run.code = await env(parsed.value, terminal);
+          break;
+        case "explain":
+          run.code = await explain(parsed.value, terminal);
           break;
         case "usage":
         case "health":
