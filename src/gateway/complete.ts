@@ -15,7 +15,7 @@ import {
   render,
 } from "./attempt.ts";
 import { startDeadline } from "./deadline.ts";
-import { diagnosed } from "./diagnosis.ts";
+import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import {
   clientLeft,
   faultFailure,
@@ -96,6 +96,7 @@ async function complete(
         }
         return fail(clientLeft);
       }
+      let diagnosis: Diagnosis | undefined;
       let decision: Decision = { verdict: { type: "unchanged" }, step: { type: "next" } };
       switch (outcome.type) {
         case "begun":
@@ -136,6 +137,8 @@ async function complete(
           );
           if (outcome.fault.kind === "empty-reply") emptyReplies += 1;
           logAttempt(log, credential.id, attempts, outcome.fault, decision);
+          diagnosis = diagnose(outcome.fault, rendered, deps.profile());
+          diagnosis?.log(log);
           break;
         default:
           return outcome satisfies never;
@@ -147,8 +150,7 @@ async function complete(
         case "answer": {
           lease.settle(verdict);
           if (outcome.type !== "fault") return fail(tooLate);
-          const fault = diagnosed(outcome.fault, rendered.kiro, deps.profile(), log);
-          return fail(faultFailure(fault, source));
+          return fail(faultFailure(diagnosis?.fault ?? outcome.fault, source));
         }
         case "refresh":
           if (outcome.type === "fault") hand.refused = outcome.token;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { diagnosed } from "../../src/gateway/diagnosis.ts";
+import { diagnose } from "../../src/gateway/diagnosis.ts";
 import type { KiroFault } from "../../src/kiro/failure.ts";
 import { defaultProfile } from "../../src/kiro/profile.ts";
 import { toKiroRequest } from "../../src/kiro/request.ts";
@@ -15,7 +15,7 @@ const ids = {
   continuationId: "1e0d2c3b-4a59-4687-8f7e-6d5c4b3a2910",
 };
 
-function diagnose(fault: KiroFault, properties = {}) {
+function told(fault: KiroFault, properties = {}) {
   const lines: string[] = [];
   const log = createLog({
     level: "info",
@@ -26,27 +26,32 @@ function diagnose(fault: KiroFault, properties = {}) {
   const tools = [tool("secret_tool", "Reads.", { type: "object", properties })];
   const kiro = toKiroRequest(conversationOf({ tools }), ids, defaultProfile);
   if (!kiro.ok) throw new Error(kiro.failure.message);
-  return { fault: diagnosed(fault, kiro.value, defaultProfile, log), lines };
+  const body = JSON.stringify(kiro.value.body);
+  const diagnosis = diagnose(fault, { kiro: kiro.value, body }, defaultProfile);
+  diagnosis?.log(log);
+  return { fault: diagnosis?.fault, lines };
 }
 
 test("an improperly formed request is told with its suspects, and logged with their rules alone", () => {
-  const { fault, lines } = diagnose(malformed, { a: { anyOf: [{ type: "string" }] } });
+  const { fault, lines } = told(malformed, { a: { anyOf: [{ type: "string" }] } });
   expect(fault.failure).toEqual({
     kind: "invalid-request",
     message:
-      "Improperly formed. Suspects: tools[0] (secret_tool).properties.a.anyOf is a keyword that sources disagree on.",
+      "Improperly formed. Suspects: tools[0] (secret_tool).properties.a.anyOf is a keyword that sources disagree on. (1 messages, 1 tools, 1 KB.)",
   });
   expect(lines.join("")).toContain('"rules":"schema-anyOf","certain":0');
   expect(lines.join("")).not.toContain("secret");
 });
 
-test("one without suspects is told as it was, and logged all the same", () => {
-  const { fault, lines } = diagnose(malformed);
-  expect(fault).toEqual(malformed);
+test("one without suspects is told so, and logged all the same", () => {
+  const { fault, lines } = told(malformed);
+  expect(fault?.failure.message).toBe(
+    "Improperly formed. It breaks no rule that is known. (1 messages, 1 tools, 1 KB.)",
+  );
   expect(lines.join("")).toContain('"rules":"none"');
 });
 
-test("any other fault passes", () => {
+test("there is none of any other fault", () => {
   const other: KiroFault = { ...malformed, kind: "rejected" };
-  expect(diagnose(other, { a: { anyOf: [] } })).toEqual({ fault: other, lines: [] });
+  expect(told(other, { a: { anyOf: [] } })).toEqual({ fault: undefined, lines: [] });
 });
