@@ -34,7 +34,7 @@ function told(fault: KiroFault, properties = {}) {
 
 test("an improperly formed request is told with its suspects, and logged with their rules alone", () => {
   const { fault, lines } = told(malformed, { a: { anyOf: [{ type: "string" }] } });
-  expect(fault.failure).toEqual({
+  expect(fault?.failure).toEqual({
     kind: "invalid-request",
     message:
       "Improperly formed. Suspects: tools[0] (secret_tool).properties.a.anyOf is a keyword that sources disagree on. (1 messages, 1 tools, 1 KB.)",
