@@ -477,7 +477,7 @@ function envName(key: string): string {
   return `KIRO_PROXY_${key.replaceAll(/(?=[A-Z])|\./g, "_").toUpperCase()}`;
 }
 
-/** The README's table of keys, as Markdown without a line end after the last row. */
+/** The documentation's table of keys, as Markdown without a line end after the last row. */
 export function renderConfigTable(): string {
   return [
     "| key | type | default | environment | meaning |",

@@ -36,8 +36,6 @@ export type Gateway = {
   /** Where it runs; its home and its place for temporary files, too. */
   folder: string;
   process: Bun.Subprocess;
-  /** What was started: the binary and its arguments. */
-  command: string[];
   /** Kills it. */
   stop(): Promise<void>;
 };
@@ -74,7 +72,6 @@ export async function startGateway(options: BinaryOptions): Promise<Gateway> {
     credentialsPath,
     folder,
     process: child,
-    command,
     async stop() {
       running.delete(gateway);
       child.kill("SIGKILL");

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { startKiro } from "../emulator/kiro.ts";
-import { runBinary, startGateway, stopGateways } from "./binary.ts";
+import { binary, runBinary, startGateway, stopGateways } from "./binary.ts";
 
 const kiro = startKiro();
 afterAll(async () => {
@@ -17,9 +17,8 @@ test("beside a gateway that runs, the doctor finds it and says that all is well"
   const written = { port: Number(port), apiKey: gateway.apiKey, upstream: kiro.upstream };
   await Bun.write(config, JSON.stringify(written));
   for (const path of [config, gateway.credentialsPath]) await chmod(path, 0o600);
-  const [program = ""] = gateway.command;
   const child = Bun.spawn(
-    [program, "doctor", "-config", config, "-credentials", gateway.credentialsPath],
+    [await binary(), "doctor", "-config", config, "-credentials", gateway.credentialsPath],
     {
       env: { PATH: process.env["PATH"] ?? "", HOME: gateway.folder },
       stdio: ["ignore", "pipe", "pipe"],

@@ -62,7 +62,7 @@ async function examine(
         "configuration",
         describeProblem(problem),
         "The gateway does not start with it.",
-        "correct it; README.md lists every key",
+        "correct it; docs/configuration.md lists every key",
       ),
     );
   }
