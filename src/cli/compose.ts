@@ -17,6 +17,7 @@ import { statesPath } from "../credentials/states-file.ts";
 import type { StoreFault } from "../credentials/store.ts";
 import { watchFiles } from "../credentials/watch.ts";
 import type { GatewayDeps } from "../gateway/attempt.ts";
+import { createCalibration } from "../gateway/calibration.ts";
 import { createGateway } from "../gateway/complete.ts";
 import { createDiscovery } from "../gateway/discovery.ts";
 import { withOwnCredentials } from "../gateway/own-credentials.ts";
@@ -111,6 +112,7 @@ export async function compose(deps: {
     policy: { ...retryPolicy, totalMs: config.limits.totalTimeoutMs },
     runtime,
     countText: (text) => counter.text(text),
+    calibration: createCalibration(),
     leakedToolCalls: config.leakedToolCalls,
     ...(recorder && { record: recorder.take }),
   };

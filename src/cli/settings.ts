@@ -69,6 +69,7 @@ export function profileOf(config: Config, apiUrl?: string): UpstreamProfile {
     },
     aliases: config.modelAliases,
     attributionLine: config.attributionLine,
+    cachePoints: config.cachePoints,
     limits: {
       headersMs: limits.headersTimeoutMs,
       firstEventMs: limits.firstEventTimeoutMs,

@@ -407,6 +407,12 @@ const topLevel = {
     description:
       "What becomes of the line with which Claude Code begins each system prompt to say who is asking; kept there, it costs the prompt cache.",
   }),
+  cachePoints: z.boolean().default(false).register(notes, {
+    type: "yes/no",
+    expected: "true or false",
+    description:
+      "Whether prompts are marked for Kiro's prompt cache, at the end of the system prompt and of the history. Nobody has verified that Kiro heeds it.",
+  }),
   leakedToolCalls: z.enum(["mark", "convert"]).default("mark").register(notes, {
     type: "text",
     expected: '"mark" or "convert"',

@@ -16,6 +16,7 @@ import type { Secret } from "../secret.ts";
 import type { Runtime } from "../runtime.ts";
 import type { AttemptAccount } from "../telemetry/account.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Calibration } from "./calibration.ts";
 import type { Deadline } from "./deadline.ts";
 import { createOutput, type LeakOptions, type Output } from "./output.ts";
 import { type RetryPolicy, verdictOn } from "./retry.ts";
@@ -46,6 +47,8 @@ export type GatewayDeps = {
   runtime: Runtime;
   /** Tokens of a piece of output text, cheaply; fractions, so that pieces add up. */
   countText: (text: string) => number;
+  /** Without it, the service is believed what it says of a prompt's size. */
+  calibration?: Calibration;
   /** What becomes of tool calls that the model writes as text; without it they are marked. */
   leakedToolCalls?: "mark" | "convert";
   /** Absent where nothing is to be kept. */
@@ -157,6 +160,8 @@ export async function attempt(
     format: request.conversation.output,
     promptTokens: request.promptTokens,
     countText: deps.countText,
+    correct: (shown) =>
+      deps.calibration?.correct(kiro.model.id, request.promptTokens, shown) ?? shown,
     ...leaksOf(deps, request, kiro),
   });
   const early: ReplyEvent[] = [];

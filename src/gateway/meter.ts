@@ -11,7 +11,11 @@ export type Meter = {
   final(): { usage: Usage; source: "upstream" | "estimate" };
 };
 
-export function createMeter(promptTokens: number): Meter {
+/** @param correct puts a prompt's size by the service right; without it it is believed */
+export function createMeter(
+  promptTokens: number,
+  correct: (shown: number) => number = (shown) => shown,
+): Meter {
   let output = 0;
   let context: number | undefined;
   let upstream: Partial<Usage> = {};
@@ -27,7 +31,8 @@ export function createMeter(promptTokens: number): Meter {
     final() {
       const outputTokens = upstream.outputTokens ?? Math.round(output);
       const known = upstream.inputTokens !== undefined;
-      const estimated = context === undefined ? promptTokens : Math.max(1, context - outputTokens);
+      const estimated =
+        context === undefined ? promptTokens : correct(Math.max(1, context - outputTokens));
       return {
         usage: {
           inputTokens: upstream.inputTokens ?? estimated,

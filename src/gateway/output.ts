@@ -30,6 +30,8 @@ export type OutputOptions = {
   promptTokens: number;
   /** Tokens of a piece of text; fractions, so that pieces add up. */
   countText: (text: string) => number;
+  /** Puts the prompt's size by the service right. */
+  correct?: (shown: number) => number;
   /** Absent where the client offers no tools. */
   leaks?: LeakOptions;
 };
@@ -50,7 +52,7 @@ export function createOutput(options: OutputOptions): Output {
   const stops = createStopMatcher(limits.stopSequences);
   const finder = leaks === undefined ? undefined : createLeakFinder(leaks.toolOf);
   const converted: LeakedCall[] = [];
-  const meter = createMeter(options.promptTokens);
+  const meter = createMeter(options.promptTokens, options.correct);
   let ended = false;
   let reasoning = false;
 

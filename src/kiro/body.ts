@@ -30,12 +30,16 @@ export type KiroUserMessage = {
   origin: string;
   images?: KiroImage[];
   documents?: KiroDocument[];
+  cachePoint?: KiroCachePoint;
   userInputMessageContext?: {
     toolResults?: KiroToolResult[];
     /** On the current message only. */
     tools?: KiroTool[];
   };
 };
+
+/** The prompt up to here may be cached. */
+export type KiroCachePoint = { type: "default" };
 
 export type KiroImage = { format: ImageFormat; source: { bytes: string } };
 
@@ -54,6 +58,7 @@ export type KiroTool = {
 export type KiroAssistantMessage = {
   content: string;
   reasoningContent?: KiroReasoning;
+  cachePoint?: KiroCachePoint;
   toolUses?: KiroToolUse[];
 };
 

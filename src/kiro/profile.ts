@@ -54,6 +54,8 @@ export type UpstreamProfile = {
    * the service's cache; the tail is the end of the current message.
    */
   attributionLine: "remove" | "tail" | "keep";
+  /** Whether the end of the system prompt and of the history are marked for the service's cache. Unverified upstream, so off. */
+  cachePoints: boolean;
   /** Text for messages that may not be empty. */
   fillers: {
     userWithToolResults: string;
@@ -253,6 +255,7 @@ export const defaultProfile: UpstreamProfile = {
   agentTaskType: "vibe",
   chatTriggerType: "MANUAL",
   attributionLine: "remove",
+  cachePoints: false,
   fillers: {
     userWithToolResults: "",
     userEmpty: "Continue",

@@ -99,6 +99,10 @@ export function toKiroRequest(
   ]);
 
   const messages = [...systemPair(system, model.id, profile), ...history];
+  if (profile.cachePoints && !conservative) {
+    markForCache(messages.slice(0, system === "" ? 0 : 1));
+    markForCache(messages.slice(-1));
+  }
   const body: KiroBody = {
     conversationState: {
       conversationId: ids.conversationId,
@@ -182,6 +186,15 @@ function instructions(
     note("json-output-as-instruction");
   }
   return sentences;
+}
+
+/** Not among the tools, where the service was seen to refuse it. */
+function markForCache(messages: KiroMessage[]): void {
+  for (const message of messages) {
+    const marked =
+      "userInputMessage" in message ? message.userInputMessage : message.assistantResponseMessage;
+    marked.cachePoint = { type: "default" };
+  }
 }
 
 /** Away from the head of the prompt, unless it is to be kept there. */

@@ -137,6 +137,7 @@ export function validate(body: KiroBody, profile: UpstreamProfile): Violation[] 
       say("tool-undeclared", "tools", `lack ${name}, which the history calls`);
     }
   }
+  if (profile.cachePoints) suspect("cache-points", "body", "is marked for the prompt cache");
   if (body.additionalModelRequestFields !== undefined) {
     suspect("model-fields", "additionalModelRequestFields", "may not suit the model");
   }

@@ -26,6 +26,7 @@ describe("configSchema", () => {
       remoteImages: false,
       modelAliases: {},
       attributionLine: "remove",
+      cachePoints: false,
       leakedToolCalls: "mark",
       upstream: {},
       ledgerRetentionDays: 90,

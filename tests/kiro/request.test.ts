@@ -254,6 +254,35 @@ describe("a client's attribution line", () => {
   });
 });
 
+const marksOf = (converted: KiroRequest) =>
+  [
+    ...JSON.stringify(converted.body).matchAll(
+      /"content":"([^"]*)"[^{}]*"cachePoint":\{"type":"default"\}/g,
+    ),
+  ].map(([, content]) => content);
+
+describe("marks for the prompt cache", () => {
+  const given = conversationOf({
+    system: "Be brief.",
+    turns: [user("One"), assistant("Two"), user("Three")],
+    tools: [tool("read")],
+  });
+  test("are not made unless the operator wants them", () => {
+    expect(JSON.stringify(convert(given).body)).not.toContain("cachePoint");
+  });
+
+  test("stand at the end of the system prompt and of the history", () => {
+    const converted = convert(given, {}, { ...defaultProfile, cachePoints: true });
+    expect(marksOf(converted)).toEqual(["Be brief.", "Two"]);
+    expect(validateKiroBody(converted.body)).toEqual([]);
+  });
+
+  test("are left out of a conservative rendering", () => {
+    const profile = { ...defaultProfile, cachePoints: true };
+    expect(marksOf(convert(given, { conservative: true }, profile))).toEqual([]);
+  });
+});
+
 describe("tool choice", () => {
   const tools = [tool("Read"), tool("Write.It")];
   const called = [user("Hi"), assistant(call("a", "Gone"), call("b", "Read")), user("?")];

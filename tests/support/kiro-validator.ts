@@ -104,10 +104,11 @@ class Check {
   #user(value: unknown, path: Path, open: string[], isCurrent: boolean): string[] {
     const message = this.#fields(value, path, {
       required: ["content", "modelId", "origin"],
-      optional: ["images", "documents", "userInputMessageContext"],
+      optional: ["images", "documents", "cachePoint", "userInputMessageContext"],
     });
     if (message === undefined) return [];
     this.#text(message["modelId"], `${path}.modelId`);
+    this.#cachePoint(message, path);
     this.#oneOf(message["origin"], ORIGINS, `${path}.origin`);
     if ("images" in message) this.#imageList(message["images"], `${path}.images`);
     if ("documents" in message) this.#documentList(message["documents"], `${path}.documents`);
@@ -169,10 +170,11 @@ class Check {
   #assistant(value: unknown, path: Path): string[] {
     const message = this.#fields(value, path, {
       required: ["content"],
-      optional: ["toolUses", "reasoningContent"],
+      optional: ["toolUses", "reasoningContent", "cachePoint"],
     });
     if (message === undefined) return [];
     this.#text(message["content"], `${path}.content`);
+    this.#cachePoint(message, path);
     if ("reasoningContent" in message) {
       this.#reasoning(message["reasoningContent"], `${path}.reasoningContent`);
     }
@@ -194,6 +196,12 @@ class Check {
       if (!isFields(use["input"])) this.#say(`${at}.input`, "is no object");
     }
     return ids;
+  }
+
+  #cachePoint(message: Fields, path: Path): void {
+    if (!("cachePoint" in message)) return;
+    const point = this.#fields(message["cachePoint"], path, { required: ["type"], optional: [] });
+    this.#oneOf(point?.["type"], ["default"], `${path}.cachePoint`);
   }
 
   #reasoning(value: unknown, path: Path): void {
