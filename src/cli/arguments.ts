@@ -75,7 +75,7 @@ function build(words: string[], given: Given): Result<Command, UsageFault> {
 export function helpText(command?: string): string {
   const spec = command === undefined ? undefined : commands[command];
   const lines = spec === undefined ? helpOnAll() : helpOnOne(command ?? "", spec);
-  return [...lines, ""].join("\n");
+  return lines.join("\n");
 }
 
 function helpOnAll(): string[] {
@@ -89,7 +89,6 @@ function helpOnAll(): string[] {
     "Examples:",
     line("kiro-proxy --demo            try it without a Kiro account"),
     line("kiro-proxy help serve        its flags: -port, -config, -credentials and more"),
-    line("kiro-proxy setup claude-code -write"),
   ];
 }
 

@@ -19,6 +19,7 @@ import { checkDatabase, checkDisk, checkFile, checkFolder } from "./files.ts";
 import { failure, fine, type Finding, warning } from "./finding.ts";
 import { checkActivation, checkClock, checkRoute, type Route } from "./network.ts";
 import { checkPort } from "./port.ts";
+import { checkUsers } from "./users.ts";
 
 export type DoctorOptions = { flags: ConfigFlags; json: boolean };
 
@@ -74,6 +75,7 @@ async function examine(
     checkFile("users file", config.userCredentialsPath),
     checkFolder(credentialsPath, runtime),
     checkDisk(credentialsPath),
+    checkUsers(config.userCredentialsPath, settings.value, runtime),
     checkDatabase(config.databasePath),
     checkPort(config, runtime),
     ...(activationServerUrl === undefined ? [] : [checkActivation(activationServerUrl, runtime)]),
@@ -85,16 +87,14 @@ async function examine(
 function checkConfiguration({ config, path, warnings }: LoadedConfig): Finding[] {
   const check = "configuration";
   const exposure = checkExposure(config);
-  if (!exposure.ok) {
-    const next = "kiro-proxy init -server writes a configuration with good keys";
-    return [failure(check, exposure.failure, "The gateway does not start with it.", next)];
-  }
-  const notes = [...warnings, ...exposure.value];
+  const next = `look at ${path}`;
+  const start = exposure.ok
+    ? fine(check, path)
+    : failure(check, exposure.failure, "The gateway does not start with it.", next);
+  const notes = [...warnings, ...(exposure.ok ? exposure.value : [])];
   return [
-    fine(check, path),
-    ...notes.map((note) =>
-      warning(check, note, "It may not be what was meant.", `look at ${path}`),
-    ),
+    start,
+    ...notes.map((note) => warning(check, note, "It may not be what was meant.", next)),
   ];
 }
 

@@ -133,6 +133,30 @@ describe("files", () => {
   });
 });
 
+describe("users", () => {
+  test("are counted; one whose record can't be used is named by what is no code", async () => {
+    await world.write("user_credentials.json", {
+      "act-CANARY1": { user_name: "Ann", user_id: "ann", credentials: null },
+      "act-CANARY2": { user_name: "Bob", user_id: "bob", disabled: "CANARY" },
+      "act-CANARY3": { user_name: "Cid", user_id: "cid", credentials: { region: "CANARY" } },
+    });
+    const { code, of } = await examine();
+    expect(code).toBe(1);
+    expect(of("users")).toMatchObject([
+      { status: "ok", found: expect.stringMatching(/^3 in /) },
+      { status: "failure", found: expect.stringMatching(/: disabled: /) },
+      { status: "failure", found: expect.stringMatching(/^cid\.credentials/) },
+    ]);
+  });
+
+  test("in a file that is broken fail with the place", async () => {
+    await world.write("user_credentials.json", '{"act-CANARY": ');
+    expect((await examine()).of("users")).toMatchObject([
+      { status: "failure", found: expect.stringContaining("line 1, column 16") },
+    ]);
+  });
+});
+
 describe("accounts", () => {
   test("without a credential there is a warning and the way to one", async () => {
     const { code, of } = await examine();
