@@ -1,4 +1,4 @@
-import { describeProblem, loadConfig, readTextFile, type ConfigFlags } from "../config/load.ts";
+import { type ConfigFlags, readTextFile } from "../config/load.ts";
 import type { Conversation, Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import { precheck } from "../gateway/precheck.ts";
@@ -15,7 +15,7 @@ import { chat } from "../wire/chat/chat-completions.ts";
 import { responses } from "../wire/responses/responses.ts";
 import { noticeInWords } from "./notices.ts";
 import type { PROTOCOLS } from "./replay.ts";
-import { profileOf } from "./settings.ts";
+import { profileOf, readConfig } from "./settings.ts";
 import { complain, type Terminal } from "./terminal.ts";
 
 type Protocol = (typeof PROTOCOLS)[number];
@@ -49,12 +49,8 @@ export async function explain(
   { flags, file, protocol, json }: ExplainOptions,
   terminal: Terminal,
 ): Promise<number> {
-  const { env, home, platform } = terminal;
-  const loaded = await loadConfig({ flags, env, home, platform, readFile: readTextFile });
-  if (!loaded.ok) {
-    const problems = loaded.failure.map((problem) => `  ${describeProblem(problem)}`);
-    return complain(terminal, "The configuration can't be used:", ...problems);
-  }
+  const loaded = await readConfig(flags, terminal);
+  if (!loaded.ok) return complain(terminal, ...loaded.failure);
   const request = await readRequest(file, terminal);
   if (!request.ok) return complain(terminal, request.failure);
   const { value } = request;

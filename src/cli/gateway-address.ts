@@ -1,7 +1,7 @@
-import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
+import type { ConfigFlags } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { fail, ok, type Result } from "../result.ts";
-import type { Surroundings } from "./settings.ts";
+import { readConfig, type Surroundings } from "./settings.ts";
 
 /** Which gateway a client is to use. */
 export type GatewayOptions = {
@@ -16,7 +16,7 @@ export type GatewayAddress = { url: string; key: string | undefined };
 /** What the configuration and the flags say. Fails with lines for people. */
 export async function gatewayAddress(
   options: GatewayOptions,
-  { env, home, platform }: Surroundings,
+  surroundings: Surroundings,
 ): Promise<Result<GatewayAddress, string[]>> {
   if (options.url !== undefined && !isRoot(options.url)) {
     return fail([`-url: expected an http or https URL such as https://kiro.example.com`]);
@@ -25,12 +25,8 @@ export async function gatewayAddress(
   if (options.key !== undefined && !/^[\x21-\x7e]+$/.test(options.key)) {
     return fail(["-key: expected a text of printable ASCII without spaces"]);
   }
-  const { flags } = options;
-  const loaded = await loadConfig({ flags, env, home, platform, readFile: readTextFile });
-  if (!loaded.ok) {
-    const problems = loaded.failure.map((problem) => `  ${describeProblem(problem)}`);
-    return fail(["The configuration can't be used:", ...problems]);
-  }
+  const loaded = await readConfig(options.flags, surroundings);
+  if (!loaded.ok) return loaded;
   const { config } = loaded.value;
   const url = options.url?.replace(/\/+(v1\/*)?$/, "") ?? localUrl(config);
   return ok({ url, key: options.key ?? config.apiKey?.reveal() });

@@ -1,4 +1,4 @@
-import type { ConfigFlags, LoadInput } from "../config/load.ts";
+import type { ConfigFlags, LoadedConfig, LoadInput } from "../config/load.ts";
 import { describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { createCliSource } from "../credentials/cli-source.ts";
@@ -26,17 +26,25 @@ export type Settings = {
   store: CredentialStore;
 };
 
+/** Reads the configuration. Fails with lines for people. */
+export async function readConfig(
+  flags: ConfigFlags,
+  { env, home, platform }: Surroundings,
+): Promise<Result<LoadedConfig, string[]>> {
+  const loaded = await loadConfig({ flags, env, home, platform, readFile: readTextFile });
+  if (loaded.ok) return loaded;
+  const problems = loaded.failure.map((problem) => `  ${describeProblem(problem)}`);
+  return fail(["The configuration can't be used:", ...problems]);
+}
+
 /** Reads the configuration and opens the store. Fails with lines for people. */
 export async function loadSettings(
   flags: ConfigFlags,
   { env, home, platform }: Surroundings,
   runtime: Runtime,
 ): Promise<Result<Settings, string[]>> {
-  const loaded = await loadConfig({ flags, env, home, platform, readFile: readTextFile });
-  if (!loaded.ok) {
-    const problems = loaded.failure.map((problem) => `  ${describeProblem(problem)}`);
-    return fail(["The configuration can't be used:", ...problems]);
-  }
+  const loaded = await readConfig(flags, { env, home, platform });
+  if (!loaded.ok) return loaded;
   const { config, credentialsPath } = loaded.value;
   const profile = profileOf(config);
   const context = contextOf(config, profile);

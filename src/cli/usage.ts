@@ -1,4 +1,4 @@
-import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
+import type { ConfigFlags } from "../config/load.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { openForReading } from "../usage/database.ts";
 import {
@@ -9,6 +9,7 @@ import {
   type UsageFilter,
 } from "../usage/queries.ts";
 import { csvLines } from "./csv.ts";
+import { readConfig } from "./settings.ts";
 import { table } from "./table.ts";
 import { complain, type Terminal } from "./terminal.ts";
 
@@ -31,12 +32,8 @@ export async function usage(
   { flags, by, format, filter }: UsageOptions,
   terminal: Terminal,
 ): Promise<number> {
-  const { env, home, platform } = terminal;
-  const loaded = await loadConfig({ flags, env, home, platform, readFile: readTextFile });
-  if (!loaded.ok) {
-    const problems = loaded.failure.map((problem) => `  ${describeProblem(problem)}`);
-    return complain(terminal, "The configuration can't be used:", ...problems);
-  }
+  const loaded = await readConfig(flags, terminal);
+  if (!loaded.ok) return complain(terminal, ...loaded.failure);
   const path = loaded.value.config.databasePath;
   const database = await openForReading(path);
   if (!database.ok) {

@@ -7,6 +7,7 @@ import { accessOf } from "../../credentials/tokens.ts";
 import { describeAccountFault } from "../../gateway/account.ts";
 import { createManagement } from "../../kiro/management.ts";
 import type { Runtime } from "../../runtime.ts";
+import { bounded } from "../bounded.ts";
 import type { Settings } from "../settings.ts";
 import { failure, fine, type Finding, warning } from "./finding.ts";
 
@@ -50,24 +51,24 @@ export async function checkAccounts(
   runtime: Runtime,
 ): Promise<Finding[]> {
   const used = credentials.filter(({ disabled }) => !disabled);
-  const late = new AbortController();
-  const timer = runtime.timer(LIMIT_MS, () => late.abort());
   let asked = 0;
-  try {
-    return await Promise.all(
-      used.map(async (credential) => {
-        const known =
-          stateFinding(credential, states, runtime.now()) ??
-          tokenFinding(credential, runtime.now());
-        if (known !== undefined || ++asked > ASKED_MAX) {
-          return known ?? fine(checkOf(credential), `not asked (only the first ${ASKED_MAX} are)`);
-        }
-        return await quotaFinding(credential, settings, runtime, late.signal);
-      }),
-    );
-  } finally {
-    timer.cancel();
-  }
+  return await bounded(
+    runtime,
+    LIMIT_MS,
+    async (late) =>
+      await Promise.all(
+        used.map(async (credential) => {
+          const now = runtime.now();
+          const known = stateFinding(credential, states, now) ?? tokenFinding(credential, now);
+          if (known !== undefined) return known;
+          if (asked === ASKED_MAX) {
+            return fine(checkOf(credential), `not asked (only the first ${ASKED_MAX} are)`);
+          }
+          asked += 1;
+          return await quotaFinding(credential, settings, runtime, late);
+        }),
+      ),
+  );
 }
 
 function checkOf({ id }: Credential): string {

@@ -1,8 +1,10 @@
 import { isIP } from "node:net";
 import { unlessAborted } from "../../credentials/tokens.ts";
 import { proxyOption } from "../../proxy.ts";
+import { fail, ok, type Result } from "../../result.ts";
 import { lookupAddresses, type Runtime } from "../../runtime.ts";
 import type { Secret } from "../../secret.ts";
+import { bounded } from "../bounded.ts";
 import { failure, fine, type Finding, warning } from "./finding.ts";
 
 /** A host of the service with the way to it, and what goes there. */
@@ -11,6 +13,7 @@ export type Route = { url: string; proxyUrl: Secret | undefined; uses: string[] 
 /** `aheadMs`: how far this machine's clock is ahead of the host's. */
 export type Reached = { finding: Finding; aheadMs?: number };
 
+const LOOKUP_MS = 3_000;
 const LIMIT_MS = 6_000;
 
 /** Asks the host for nothing, without a token: any answer shows that the way is open. */
@@ -24,40 +27,57 @@ export async function checkRoute(
   const check = "network";
   const what = `${host}${way} (${uses.join(", ")})`;
   const why = "Requests to Kiro, or renewals of tokens, go there.";
-  const late = new AbortController();
-  const timer = runtime.timer(LIMIT_MS, () => late.abort());
-  try {
-    if (way === "" && isIP(hostname.replaceAll(/[[\]]/g, "")) === 0) {
-      try {
-        await unlessAborted(lookupAddresses(hostname), late.signal);
-      } catch {
-        const next = `check the name server: getent hosts ${hostname}`;
-        return { finding: failure(check, `${what}: its name can't be resolved`, why, next) };
-      }
+  const fault = (text: string, next: string): Reached => ({
+    finding: failure(check, `${what}: ${text}`, why, next),
+  });
+  if (way === "" && isIP(hostname.replaceAll(/[[\]]/g, "")) === 0) {
+    const isKnown = await knows(hostname, runtime);
+    if (!isKnown) {
+      return fault("its name can't be resolved", `check the name server: getent hosts ${hostname}`);
     }
-    const startedAt = runtime.now();
-    const response = await runtime.fetch(origin, {
-      method: "HEAD",
-      redirect: "manual",
-      signal: late.signal,
-      ...proxyOption(proxyUrl),
-    });
-    const endedAt = runtime.now();
-    if (response.status === 407) {
-      const next = "check user and password in proxyUrl";
-      return { finding: failure(check, `${what}: the proxy refuses (407)`, why, next) };
-    }
-    const finding = fine(check, `${what} answers in ${endedAt - startedAt} ms`);
-    const date = Date.parse(response.headers.get("date") ?? "");
-    if (Number.isNaN(date)) return { finding };
-    // The header has whole seconds: half of one is the best guess for the rest.
-    return { finding, aheadMs: (startedAt + endedAt) / 2 - (date + 500) };
-  } catch (error) {
-    const code = late.signal.aborted ? "timeout" : codeOf(error);
-    return { finding: failure(check, `${what}: ${sentenceFor(code)}`, why, nextFor(code, way)) };
-  } finally {
-    timer.cancel();
   }
+  const startedAt = runtime.now();
+  const answer = await head(origin, proxyUrl, runtime);
+  const endedAt = runtime.now();
+  if (!answer.ok) return fault(sentenceFor(answer.failure), nextFor(answer.failure, way));
+  const { status, headers } = answer.value;
+  if (status === 407)
+    return fault("the proxy refuses (407)", "check user and password in proxyUrl");
+  const finding = fine(check, `${what} answers in ${endedAt - startedAt} ms`);
+  const date = Date.parse(headers.get("date") ?? "");
+  // The header has whole seconds: half of one is the best guess for the rest.
+  return Number.isNaN(date)
+    ? { finding }
+    : { finding, aheadMs: (startedAt + endedAt) / 2 - (date + 500) };
+}
+
+async function knows(hostname: string, runtime: Pick<Runtime, "timer">): Promise<boolean> {
+  try {
+    await bounded(runtime, LOOKUP_MS, async (late) => {
+      await unlessAborted(lookupAddresses(hostname), late);
+    });
+    return true;
+  } catch {
+    // No such name, or nobody who says.
+    return false;
+  }
+}
+
+/** The head of whatever is answered, else a code of what went wrong. */
+async function head(
+  url: string,
+  proxyUrl: Secret | undefined,
+  runtime: Runtime,
+): Promise<Result<Response, string>> {
+  return await bounded(runtime, LIMIT_MS, async (late) => {
+    try {
+      const proxy = proxyOption(proxyUrl);
+      const init = { method: "HEAD", redirect: "manual", signal: late, ...proxy } as const;
+      return ok(await runtime.fetch(url, init));
+    } catch (error) {
+      return fail(late.aborted ? "timeout" : codeOf(error));
+    }
+  });
 }
 
 /** From the first answer that had a date. */
@@ -81,29 +101,12 @@ export function checkClock(reached: readonly Reached[]): Finding {
 /** Whether any answer comes from the server that knows activation codes; it is told none. */
 export async function checkActivation(url: string, runtime: Runtime): Promise<Finding> {
   const check = "activation";
-  const late = new AbortController();
-  const timer = runtime.timer(LIMIT_MS, () => late.abort());
-  try {
-    const { status } = await runtime.fetch(url, {
-      method: "HEAD",
-      redirect: "manual",
-      signal: late.signal,
-    });
-    const found = `${url} answers (${status})`;
-    return status < 500
-      ? fine(check, found)
-      : failure(check, found, "New activation codes can't be checked.", "look at that server");
-  } catch (error) {
-    const code = late.signal.aborted ? "timeout" : codeOf(error);
-    return failure(
-      check,
-      `${url}: ${sentenceFor(code)}`,
-      "New activation codes can't be checked.",
-      `start that server, or correct activationServerUrl: curl -i ${url}`,
-    );
-  } finally {
-    timer.cancel();
-  }
+  const why = "New activation codes can't be checked.";
+  const next = `start that server, or correct activationServerUrl: curl -i ${url}`;
+  const answer = await head(url, undefined, runtime);
+  if (!answer.ok) return failure(check, `${url}: ${sentenceFor(answer.failure)}`, why, next);
+  const found = `${url} answers (${answer.value.status})`;
+  return answer.value.status < 500 ? fine(check, found) : failure(check, found, why, next);
 }
 
 function wayOf(

@@ -1,5 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import type { Runtime } from "../../runtime.ts";
+import { bounded } from "../bounded.ts";
 import { localUrl } from "../gateway-address.ts";
 import { failure, fine, type Finding } from "./finding.ts";
 
@@ -54,20 +55,18 @@ function tryToListen(hostname: string, port: number): string | undefined {
 }
 
 async function isGateway(url: string, runtime: Pick<Runtime, "fetch" | "timer">): Promise<boolean> {
-  const late = new AbortController();
-  const timer = runtime.timer(LIMIT_MS, () => late.abort());
   try {
-    const response = await runtime.fetch(`${url}/readyz`, {
-      signal: late.signal,
-      proxy: false,
-      tls: { rejectUnauthorized: false },
+    return await bounded(runtime, LIMIT_MS, async (late) => {
+      const response = await runtime.fetch(`${url}/readyz`, {
+        signal: late,
+        proxy: false,
+        tls: { rejectUnauthorized: false },
+      });
+      const body: unknown = await response.json();
+      return typeof body === "object" && body !== null && "credentials" in body && "ledger" in body;
     });
-    const body: unknown = await response.json();
-    return typeof body === "object" && body !== null && "credentials" in body && "ledger" in body;
   } catch {
     // Whatever it is, it does not speak as we do.
     return false;
-  } finally {
-    timer.cancel();
   }
 }
