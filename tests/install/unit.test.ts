@@ -1,8 +1,11 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { binary, until } from "../e2e/binary.ts";
 import { createScratch, script } from "./scratch.ts";
+
+// Shells and programs that start and stop take their time on a busy machine.
+setDefaultTimeout(120_000);
 
 const scratch = createScratch();
 afterAll(() => scratch.remove());
@@ -61,4 +64,4 @@ test("the real binary passes the installer's trial, and runs by the Go build's o
     child.kill("SIGKILL");
     await child.exited;
   }
-}, 30_000);
+});
