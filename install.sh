@@ -291,11 +291,7 @@ try_binary() {
 # ---------------------------------------------------------------- the service
 
 first_config() {
-  [ ! -e "$dir/config.json" ] || return 0
-  key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
-  (umask 077 && printf '{\n  "host": "127.0.0.1",\n  "port": 13000,\n  "apiKey": "%s"\n}\n' "$key" >"$dir/config.json")
-  say "Wrote $dir/config.json with a key for your clients, shown here only:"
-  say "  $key"
+  [ -e "$dir/config.json" ] || "$bin" init -config "$dir/config.json" || die "there is no $dir/config.json, and none could be written"
 }
 
 # The service's own user, and what it owns: the folder and the data in it, not the program.

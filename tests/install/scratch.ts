@@ -165,6 +165,7 @@ export function standIn({
 ${works === "never" ? "exit 127" : ""}
 case $1 in
   version) echo "kiro-proxy ${version} (abc, Bun 1.4.5)" ;;
+  init) echo '{"apiKey": "made-by-init"}' >"$3"; chmod 600 "$3"; echo "Keys: made-by-init" ;;
   health)
     ${works === "version" ? "exit 1" : ""}
     case "$*" in *-ready*) [ ! -e "$SCRATCH/unready" ]; exit ;; esac ;;
