@@ -28,6 +28,7 @@ const PACKAGES: Record<string, string[]> = {
     "usage/",
     "http/admin",
     "capture/",
+    "kiro/wire-profile.ts",
   ],
 };
 

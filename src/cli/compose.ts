@@ -30,6 +30,7 @@ import { createClient } from "../kiro/client.ts";
 import { createManagement } from "../kiro/management.ts";
 import { findListedModel, isKnownModel, listModels, resolveModel } from "../kiro/models.ts";
 import type { UpstreamProfile } from "../kiro/profile.ts";
+import { createMovedHosts } from "../kiro/moved-hosts.ts";
 import { createSearchClient } from "../kiro/web-search.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { lookupAddresses, type Runtime } from "../runtime.ts";
@@ -40,6 +41,7 @@ import { createLedger } from "../usage/ledger.ts";
 import { createLimits } from "../usage/limits.ts";
 import { adminDeps } from "./admin.ts";
 import { keep } from "./kept.ts";
+import { loadWireProfiles } from "./wire-profiles.ts";
 import { startRecorder } from "./recording.ts";
 import { contextOf, loginSources } from "./settings.ts";
 
@@ -59,7 +61,13 @@ export type Composed = {
 export async function compose(deps: {
   config: Config;
   profile: UpstreamProfile;
-  paths: { credentials: string; users: string; database: string; captures: string };
+  paths: {
+    credentials: string;
+    users: string;
+    database: string;
+    captures: string;
+    profiles: string;
+  };
   /** An API key of Kiro from the environment. */
   apiKey: string | undefined;
   /** Aborts when running answers have to end. */
@@ -69,6 +77,14 @@ export async function compose(deps: {
 }): Promise<Result<Composed, StoreFault>> {
   const { config, profile, runtime, log, paths } = deps;
   const context = contextOf(config, profile);
+  const wire = await loadWireProfiles({
+    folder: paths.profiles,
+    standard: config.wireProfile,
+    base: profile,
+    runtime,
+    log,
+  });
+  if (!wire.ok) return fail({ kind: "io", ...wire.failure });
   const sources = loginSources({ home: homedir(), platform: process.platform }, runtime);
   const file = createJsonStore({ path: paths.credentials, context, runtime, sources });
   const store = deps.apiKey === undefined ? file : withApiKey(file, deps.apiKey, context);
@@ -108,7 +124,8 @@ export async function compose(deps: {
   const calls: GatewayDeps = {
     ...withOwnCredentials(main.value, own.value),
     client: createClient({ runtime, profile }),
-    profile: discovery.profile,
+    profile: (name) => wire.value.apply(name, discovery.profile()),
+    moved: createMovedHosts(runtime),
     policy: { ...retryPolicy, totalMs: config.limits.totalTimeoutMs },
     runtime,
     countText: (text) => counter.text(text),
@@ -221,6 +238,7 @@ export async function compose(deps: {
         ...own.value.tasks(signal),
         watchFiles({ paths: [paths.users], reload: () => users.value.reload(), runtime }, signal),
         discovery.run(signal),
+        wire.value.run(signal),
       ];
       await Promise.all(
         tasks.map(async (task) => {

@@ -67,6 +67,7 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
         users: demo?.usersPath ?? config.userCredentialsPath,
         database: demo?.databasePath ?? config.databasePath,
         captures: config.capturePath,
+        profiles: config.profilesPath,
       },
       apiKey: demo === undefined ? env["KIRO_API_KEY"] || undefined : undefined,
       closing: closing.signal,

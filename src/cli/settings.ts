@@ -64,6 +64,7 @@ export function profileOf(config: Config, apiUrl?: string): UpstreamProfile {
     defaultRegion: config.regions[0] ?? defaultProfile.defaultRegion,
     hosts: {
       api: apiUrl ?? upstream.apiUrl ?? hosts.api,
+      apiFallbacks: hosts.apiFallbacks,
       oidc: upstream.oidcUrl ?? hosts.oidc,
       social: upstream.authUrl ?? hosts.social,
       portal: upstream.portalUrl ?? hosts.portal,

@@ -27,7 +27,12 @@ export type LoadInput = {
 };
 
 export type LoadedConfig = {
-  config: Config & { userCredentialsPath: string; databasePath: string; capturePath: string };
+  config: Config & {
+    userCredentialsPath: string;
+    databasePath: string;
+    capturePath: string;
+    profilesPath: string;
+  };
   /** Where the configuration was looked for, whether or not there is a file. */
   path: string;
   credentialsPath: string;
@@ -81,7 +86,13 @@ export async function loadConfig(input: LoadInput): Promise<Result<LoadedConfig,
     merged.data.userCredentialsPath ?? join(dirname(path), "user_credentials.json");
   const databasePath = merged.data.databasePath ?? join(dirname(path), "kiro-proxy.db");
   const capturePath = merged.data.capture.path ?? join(dirname(path), "captures");
-  const config = { ...merged.data, userCredentialsPath, databasePath, capturePath };
+  const config = {
+    ...merged.data,
+    userCredentialsPath,
+    databasePath,
+    capturePath,
+    profilesPath: join(dirname(path), "profiles"),
+  };
   return ok({ config, path, credentialsPath, warnings });
 }
 

@@ -279,6 +279,15 @@ const topLevel = {
   kiroVersion: version("Version of Kiro that the service is told."),
   systemVersion: version("Operating system that the service is told, such as `darwin#24.6.0`."),
   nodeVersion: version("Version of Node that the service is told."),
+  wireProfile: text(/^\w[\w.-]{0,63}$/)
+    .exactOptional()
+    .register(notes, {
+      type: "text",
+      expected: "the name of a file in `profiles`, without `.json`",
+      description:
+        "Wire profile for credentials that name none: `profiles/NAME.json` beside the config file.",
+      otherwise: "built in",
+    }),
   proxyUrl: proxy().exactOptional().register(notes, {
     type: "text",
     expected: PROXY_EXPECTED,

@@ -48,6 +48,8 @@ export type Credential = {
   disabled: boolean;
   /** What all its calls go through, as `parseProxyUrl` gives it; absent where neither record nor config says. */
   proxyUrl?: Secret | undefined;
+  /** How its calls are written, by the name of a file; absent where the configuration says. */
+  wireProfile?: string | undefined;
   /** Another program's log-in that is used where it is; tokens are read from and written to its place. */
   source?: SourceName | undefined;
   /** For people; also what tells that two records are of one account. */
@@ -120,6 +122,7 @@ export function parseCredential(
     priority: fields.priority ?? 0,
     disabled: fields.disabled ?? false,
     proxyUrl: proxyUrl.value ?? context.proxyUrl,
+    wireProfile: fields.wireProfile,
     email,
     userId,
     provider,
@@ -136,13 +139,15 @@ export function parseCredential(
 
 /**
  * Reads a record that a client sent along. Its proxy is ignored: a client could have the gateway open connections to
- * wherever it likes.
+ * wherever it likes. So is its wire profile: which calls are written how is the operator's business.
  */
 export function parseInlineCredential(
   input: unknown,
   context: CredentialContext,
 ): Result<Credential, CredentialFault> {
-  const record = isRecord(input) ? { ...input, proxyUrl: undefined } : input;
+  const record = isRecord(input)
+    ? { ...input, proxyUrl: undefined, wireProfile: undefined }
+    : input;
   return parseCredential(record, context);
 }
 

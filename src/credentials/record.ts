@@ -58,6 +58,11 @@ const Fields = z.object({
   machineId: z.string().optional(),
   priority: z.number().optional(),
   disabled: z.boolean().optional(),
+  wireProfile: z
+    .string()
+    .trim()
+    .regex(/^\w[\w.-]{0,63}$/, "must be the name of a wire profile")
+    .optional(),
   proxyUrl: z.string().trim().optional(),
   proxyUsername: z.string().optional(),
   proxyPassword: z.string().optional(),

@@ -8,6 +8,7 @@ import type { Tokens } from "../credentials/tokens.ts";
 import type { Batch, KiroClient } from "../kiro/client.ts";
 import type { KiroFault } from "../kiro/failure.ts";
 import { requestIds } from "../kiro/identity.ts";
+import type { MovedHosts } from "../kiro/moved-hosts.ts";
 import type { UpstreamProfile } from "../kiro/profile.ts";
 import { type KiroRequest, type Rendering, toKiroRequest } from "../kiro/request.ts";
 import type { ResponseOptions } from "../kiro/response.ts";
@@ -42,7 +43,9 @@ export type GatewayDeps = {
   tokens: Tokens;
   client: KiroClient;
   /** As of now: the models in it come and go with what the accounts are offered. */
-  profile: () => UpstreamProfile;
+  profile: (wireProfile?: string) => UpstreamProfile;
+  /** Which hosts serve which credentials; without it, the profile's own does. */
+  moved?: MovedHosts;
   policy: RetryPolicy;
   runtime: Runtime;
   /** Tokens of a piece of output text, cheaply; fractions, so that pieces add up. */
@@ -56,16 +59,28 @@ export type GatewayDeps = {
 };
 
 /** The credential in hand and what has been done with it for this request. Whoever holds it releases its lease. */
-export type Hand = { lease: Lease; attempts: number; refused?: Secret };
+export type Hand = {
+  lease: Lease;
+  attempts: number;
+  refused?: Secret;
+  /** Hosts to be asked for the API, the one in use first. */
+  hosts: string[];
+};
 
 /** The request in the upstream's dialect, and as the JSON text that all attempts share. */
-export type Rendered = { kiro: KiroRequest; body: string };
+export type Rendered = {
+  kiro: KiroRequest;
+  body: string;
+  /** The wire profile that it was written by; undefined for the configuration's. */
+  wireProfile: string | undefined;
+};
 
 export type RenderingChange = "drop-reasoning" | "new-conversation" | "conservative";
 
 export function render(
   deps: GatewayDeps,
   request: CompletionRequest,
+  wireProfile: string | undefined,
   change?: RenderingChange,
 ): Result<Rendered, Failure> {
   const ids = requestIds(request.conversation, request.caller);
@@ -74,8 +89,10 @@ export function render(
     dropReasoning: change === "drop-reasoning",
     conservative: change === "conservative",
   };
-  const kiro = toKiroRequest(request.conversation, ids, deps.profile(), rendering);
-  return kiro.ok ? ok({ kiro: kiro.value, body: JSON.stringify(kiro.value.body) }) : kiro;
+  const kiro = toKiroRequest(request.conversation, ids, deps.profile(wireProfile), rendering);
+  return kiro.ok
+    ? ok({ kiro: kiro.value, body: JSON.stringify(kiro.value.body), wireProfile })
+    : kiro;
 }
 
 export type Outcome =
@@ -93,7 +110,7 @@ export type Outcome =
 export async function attempt(
   deps: GatewayDeps,
   request: CompletionRequest,
-  { kiro, body }: Rendered,
+  { kiro, body, wireProfile }: Rendered,
   hand: Hand,
   number: number,
   deadline: Deadline,
@@ -140,8 +157,11 @@ export async function attempt(
     response,
     log: request.log,
   });
+  const profile = deps.profile(wireProfile);
+  const [host = profile.hosts.api] = hand.hosts;
   const sent = await deps.client.send({
     access: access.value,
+    profile: { ...profile, hosts: { ...profile.hosts, api: host } },
     body,
     number,
     maxAttempts: deps.policy.perRequest,

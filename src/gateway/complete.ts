@@ -1,6 +1,7 @@
 import type { Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import type { ReplyEvent } from "../conversation/reply.ts";
+import type { Credential } from "../credentials/credential.ts";
 import type { PoolEmpty } from "../credentials/pool.ts";
 import type { KiroFault } from "../kiro/failure.ts";
 import { conversationKey } from "../kiro/identity.ts";
@@ -54,7 +55,7 @@ async function complete(
 ): Promise<Result<Reply, Failure>> {
   const { pool, policy, runtime } = deps;
   const { signal, log, source, conversation } = request;
-  const rendering = render(deps, request);
+  const rendering = render(deps, request, undefined);
   if (!rendering.ok) return rendering;
   let rendered = rendering.value;
   const refusal = precheck(conversation, rendered.kiro, request.promptTokens, deps.profile());
@@ -68,7 +69,10 @@ async function complete(
     const lease = await pool.acquire(source, want, deadline.signal);
     if (!lease.ok) return lease;
     tried.add(lease.value.credential.id);
-    return ok({ lease: lease.value, attempts: 0 });
+    const { wireProfile } = lease.value.credential;
+    const profile = deps.profile(wireProfile);
+    const hosts = deps.moved?.order(hostKey(lease.value.credential), profile) ?? [];
+    return ok({ lease: lease.value, attempts: 0, hosts });
   };
   const emptyFailure = (empty: PoolEmpty): Failure =>
     poolFailure(empty, { source, model: conversation.model, now: runtime.now() });
@@ -87,6 +91,11 @@ async function complete(
     for (;;) {
       const { lease } = hand;
       const { credential } = lease;
+      if (credential.wireProfile !== rendered.wireProfile) {
+        const anew = render(deps, request, credential.wireProfile);
+        if (!anew.ok) return anew;
+        rendered = anew.value;
+      }
       const outcome = await attempt(deps, request, rendered, hand, attempts + 1, deadline);
       if (signal.aborted) {
         if (outcome.type === "begun") await outcome.events.return();
@@ -101,6 +110,7 @@ async function complete(
       switch (outcome.type) {
         case "begun":
           hasBegun = true;
+          remember(deps, hand, rendered);
           return ok({
             events: outcome.events,
             model: rendered.kiro.model.id,
@@ -131,6 +141,7 @@ async function complete(
               refreshed: hand.refused !== undefined || credential.login === undefined,
               rerendered,
               emptyReplies,
+              otherHost: hand.hosts.length > 1,
             },
             policy,
             { now: runtime.now(), random: runtime.random() },
@@ -158,9 +169,12 @@ async function complete(
         case "again":
           waitMs = step.waitMs;
           break;
+        case "host":
+          hand.hosts = hand.hosts.slice(1);
+          break;
         case "rerender": {
           rerendered = true;
-          const again = render(deps, request, step.how);
+          const again = render(deps, request, credential.wireProfile, step.how);
           if (!again.ok) return again;
           rendered = again.value;
           break;
@@ -209,6 +223,17 @@ async function complete(
     deadline.close();
     if (!hasBegun) hand?.lease.release();
   }
+}
+
+/** Credentials that clients bring along share what is known by their kind of log-in. */
+function hostKey({ id, persistent, authMethod }: Credential): string {
+  return persistent ? `stored ${id}` : authMethod;
+}
+
+function remember(deps: GatewayDeps, { lease, hosts: [host] }: Hand, rendered: Rendered): void {
+  if (host === undefined) return;
+  const isFirst = host === deps.profile(rendered.wireProfile).hosts.api;
+  deps.moved?.answered(hostKey(lease.credential), host, isFirst);
 }
 
 /** A reply to `max_tokens: 0`: clients send it to warm a cache up. No call is made. */

@@ -1,5 +1,6 @@
 import type { Verdict } from "../credentials/state.ts";
 import type { KiroFault } from "../kiro/failure.ts";
+import { mayHaveMoved } from "../kiro/moved-hosts.ts";
 
 /** How often and how long a request may be tried. */
 export type RetryPolicy = {
@@ -40,6 +41,8 @@ export type History = {
   rerendered: boolean;
   /** Earlier attempts that ended in a reply without any content. */
   emptyReplies: number;
+  /** The service may also live at a host that was not asked yet. */
+  otherHost?: boolean;
 };
 
 export type Step =
@@ -48,6 +51,8 @@ export type Step =
   /** The same credential again, with a new token or after a wait. */
   | { type: "refresh" }
   | { type: "again"; waitMs: number }
+  /** The same credential at the next host. */
+  | { type: "host" }
   /** Another credential; where there is none, the same one again after `orAgainMs` if that is given. */
   | { type: "next"; orAgainMs?: number }
   /** The same credential with the request written differently. */
@@ -68,6 +73,9 @@ export function decide(
   world: World,
 ): Decision {
   const isSpent = history.attempts >= policy.perRequest;
+  if (!isSpent && history.otherHost === true && mayHaveMoved(fault, history.refreshed)) {
+    return { verdict: { type: "unchanged" }, step: { type: "host" } };
+  }
   return {
     // A token that can still be refreshed says nothing yet.
     verdict:

@@ -46,6 +46,8 @@ export type Attempt = {
   /** What is left of the request's time, where that is less than one attempt may take. */
   totalMs?: number;
   response: ResponseOptions;
+  /** How this call is written, where that is not as the client's own profile has it. */
+  profile?: UpstreamProfile;
   /** Hears what comes back, where it is to be kept. */
   recording?: Recording;
   /** The client's; its abort closes the upstream socket at once. */
@@ -75,9 +77,10 @@ export type KiroClient = {
 const ERROR_BODY_MAX = 64 * 1024;
 
 export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile }): KiroClient {
-  const { runtime, profile } = deps;
+  const { runtime } = deps;
   return {
     async send(attempt) {
+      const { profile = deps.profile } = attempt;
       const call = chatCall(profile, attempt.access, {
         attempt: attempt.number,
         maxAttempts: attempt.maxAttempts,

@@ -8,6 +8,8 @@ export type UpstreamProfile = {
   hosts: {
     /** Chat, MCP and management calls. `{region}` is the API region. */
     api: string;
+    /** Where the API may be instead when that host does not know the account or the call any more, in this order. */
+    apiFallbacks: string[];
     /** Builder ID and IAM Identity Center tokens. `{region}` is the auth region. */
     oidc: string;
     /** Tokens of social log-ins. `{region}` is the auth region. */
@@ -188,6 +190,7 @@ const STREAMING_HEADERS = {
 export const defaultProfile: UpstreamProfile = {
   hosts: {
     api: "https://q.{region}.amazonaws.com",
+    apiFallbacks: [],
     oidc: "https://oidc.{region}.amazonaws.com",
     social: "https://prod.{region}.auth.desktop.kiro.dev",
     portal: "https://app.kiro.dev",

@@ -17,14 +17,14 @@ const LIMIT_MS = 30_000;
  * the same way. An attempt's body is not looked at; its reply is the `web-search-results` of `search.id` and a `stop`.
  */
 export function createSearchClient(
-  { runtime, profile }: { runtime: Runtime; profile: UpstreamProfile },
+  { runtime, profile: standard }: { runtime: Runtime; profile: UpstreamProfile },
   search: { id: string; query: string },
 ): KiroClient {
   return {
-    async send({ access, number, maxAttempts, totalMs = LIMIT_MS, response, signal }) {
+    async send({ access, number, maxAttempts, totalMs = LIMIT_MS, response, signal, profile }) {
       const invocationId = runtime.randomUUID();
       const reply = await callJson(runtime, {
-        ...mcpCall(profile, access, { attempt: number, maxAttempts, invocationId }),
+        ...mcpCall(profile ?? standard, access, { attempt: number, maxAttempts, invocationId }),
         body: JSON.stringify({
           id: callId(runtime),
           jsonrpc: "2.0",
