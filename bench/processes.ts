@@ -1,0 +1,187 @@
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { Accounts } from "../tests/emulator/accounts.ts";
+import type { EmulatorNews, EmulatorOrder } from "./emulator.ts";
+import type { LoadOrder, LoadResult } from "./load.ts";
+import type { WorkloadName } from "./workloads.ts";
+
+const root = join(import.meta.dir, "..");
+/** The service and the load share the first core, what is measured has the second to itself. */
+const canPin = cpus().length >= 2 && Bun.which("taskset") !== null;
+const AROUND = canPin ? ["taskset", "-c", "0"] : [];
+const TARGET = canPin ? ["taskset", "-c", "1"] : [];
+
+export const API_KEY = "bench-key";
+
+const running = new Set<Bun.Subprocess>();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
+function started<Child extends Bun.Subprocess>(child: Child): Child {
+  running.add(child);
+  void child.exited.then(() => running.delete(child));
+  return child;
+}
+
+/** A process of the bench that takes orders one at a time and answers each of them. */
+function worker(file: string, args: string[], onNews: (news: never) => void) {
+  return started(
+    Bun.spawn([...AROUND, process.execPath, join(import.meta.dir, file), ...args], {
+      stdio: ["ignore", "inherit", "inherit"],
+      serialization: "json",
+      ipc: onNews,
+    }),
+  );
+}
+
+export type Emulator = {
+  url: string;
+  pid: number;
+  answerWith(workload: WorkloadName, events?: number): Promise<void>;
+};
+
+export async function startEmulator(port: number): Promise<Emulator> {
+  const listening = Promise.withResolvers<number>();
+  let ready: (() => void) | undefined;
+  const child = worker("emulator.ts", [String(port)], (news: EmulatorNews) => {
+    if ("port" in news) listening.resolve(news.port);
+    else ready?.();
+  });
+  return {
+    url: `http://127.0.0.1:${await listening.promise}`,
+    pid: child.pid,
+    async answerWith(workload, events) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      ready = resolve;
+      child.send({ workload, ...(events !== undefined && { events }) } satisfies EmulatorOrder);
+      await promise;
+    },
+  };
+}
+
+export type Generator = { pid: number; run(order: LoadOrder): Promise<LoadResult> };
+
+export function startGenerator(): Generator {
+  let done: ((result: LoadResult) => void) | undefined;
+  const child = worker("load.ts", [], (result: LoadResult) => done?.(result));
+  return {
+    pid: child.pid,
+    async run(order) {
+      const { promise, resolve } = Promise.withResolvers<LoadResult>();
+      done = resolve;
+      child.send(order);
+      return await promise;
+    },
+  };
+}
+
+/** What is measured. Without a process id, only what clients see. */
+export type Target = { name: string; kind: LoadOrder["kind"]; url: string; pid?: number };
+
+export type Started = Target & { pid: number; stop(): Promise<void> };
+
+/** Starts `command` and gives it back at once; it will listen on `port`. */
+function target(
+  name: string,
+  kind: Target["kind"],
+  port: number,
+  command: string[],
+  folder: string,
+) {
+  const log = openSync(join(folder, `${name}.log`), "a");
+  const child = started(
+    Bun.spawn([...TARGET, ...command], {
+      cwd: folder,
+      env: { PATH: process.env["PATH"], HOME: folder, BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" },
+      stdio: ["ignore", log, log],
+    }),
+  );
+  closeSync(log);
+  return {
+    name,
+    kind,
+    url: `http://127.0.0.1:${port}`,
+    pid: child.pid,
+    async stop() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+export type Starter = (port: number) => Promise<Started>;
+
+/** `folder` is where logs and files go. */
+export function floorStarter(upstream: string, folder: string): Starter {
+  const file = join(import.meta.dir, "floor.ts");
+  return async (port) =>
+    target("floor", "raw", port, [process.execPath, file, upstream, String(port)], folder);
+}
+
+/** The compiled gateway as in production: a key, the ledger, a log in a file. */
+export function gatewayStarter(upstream: string, folder: string, name = "kiro-proxy"): Starter {
+  const credentials = new Accounts().credential("social");
+  return async (port) => {
+    const config = {
+      port,
+      apiKey: API_KEY,
+      upstream: { apiUrl: `${upstream}/api/{region}` },
+      databasePath: join(folder, `${name}.db`),
+    };
+    await Bun.write(join(folder, `${name}.json`), JSON.stringify(config));
+    await Bun.write(join(folder, "credentials.json"), JSON.stringify(credentials));
+    const paths = [
+      "-config",
+      join(folder, `${name}.json`),
+      "-credentials",
+      join(folder, "credentials.json"),
+    ];
+    return target(name, "gateway", port, [await binary(), ...paths], folder);
+  };
+}
+
+/** `KIRO_PROXY_BINARY`, else a fresh build of the sources. */
+async function binary(): Promise<string> {
+  const given = process.env["KIRO_PROXY_BINARY"];
+  if (given !== undefined) return given;
+  buildOnce ??= build();
+  return await buildOnce;
+}
+
+let buildOnce: Promise<string> | undefined;
+
+async function build(): Promise<string> {
+  const building = Bun.spawn([process.execPath, "build.ts", "--quiet"], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if ((await building.exited) !== 0) throw new Error("the binary could not be built");
+  return join(root, "dist/kiro-proxy");
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = server;
+  server.stop(true);
+  return port;
+}
+
+/** CPU time that a process has used, all threads, in milliseconds. The kernel gives hundredths of a second. */
+export function cpuMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Megabytes: now, and at most since `forgetPeak`. */
+export function memoryMb(pid: number): { now: number; peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const read = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1] ?? Number.NaN) / 1024;
+  return { now: read("VmRSS"), peak: read("VmHWM") };
+}
+
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+}
