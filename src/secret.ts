@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { inspect } from "node:util";
 
 const SHOWN = "[secret]";
@@ -6,6 +6,7 @@ const SHOWN = "[secret]";
 /** A token, key or password. Every way of printing it gives `[secret]`; `reveal()` is the only way out and easy to grep. */
 export class Secret {
   readonly #text: string;
+  #digest: Buffer | undefined;
 
   constructor(text: string) {
     this.#text = text;
@@ -17,7 +18,8 @@ export class Secret {
 
   /** Compares in constant time, whatever the lengths. */
   equals(other: string): boolean {
-    return timingSafeEqual(sha256(this.#text), sha256(other));
+    this.#digest ??= sha256(this.#text);
+    return timingSafeEqual(this.#digest, sha256(other));
   }
 
   toString(): string {
@@ -34,5 +36,5 @@ export class Secret {
 }
 
 function sha256(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+  return new Bun.CryptoHasher("sha256").update(text).digest();
 }

@@ -32,15 +32,29 @@ export type KiroEvent =
 export type Fields = Record<string, unknown>;
 
 /**
- * Reads one frame. Shapes are those of AWS's published client and of what the service was seen to send beyond it (a tool
- * input as an object, a stop reason in the metadata). Absent members are what the client's model makes optional; a
+ * Reads the frames of one stream. Shapes are those of AWS's published client and of what the service was seen to send beyond
+ * it (a tool input as an object, a stop reason in the metadata). Absent members are what the client's model makes optional; a
  * member of the wrong type is `malformed`. A frame without a message type is an event, as peers have it.
  */
-export function toKiroEvent({ headers, payload }: Frame): KiroEvent {
-  const messageType = stringHeader(headers, ":message-type") ?? "event";
+export function createEventReader(): (frame: Frame) => KiroEvent {
+  // Most frames have the headers of the one before; reading them again would be half the time of an event.
+  let last: Uint8Array | undefined;
+  let messageType = "";
+  let eventType = "";
+  return (frame) => {
+    const { headers } = frame;
+    if (last === undefined || Buffer.compare(last, headers) !== 0) {
+      last = headers;
+      messageType = stringHeader(headers, ":message-type") ?? "event";
+      eventType = stringHeader(headers, ":event-type") ?? "";
+    }
+    return eventOf(frame, messageType, eventType);
+  };
+}
+
+function eventOf({ headers, payload }: Frame, messageType: string, eventType: string): KiroEvent {
   switch (messageType) {
     case "event": {
-      const eventType = stringHeader(headers, ":event-type") ?? "";
       const read = READERS.get(eventType);
       if (read === undefined) return { type: "ignored", eventType };
       const fields = parseFields(utf8(payload));
@@ -153,8 +167,11 @@ function exception(exceptionType = "UnknownException", payload: string): KiroEve
   };
 }
 
+// A byte order mark is text like any other: JSON has none.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 function utf8(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return decoder.decode(bytes);
 }
 
 /** The members of a JSON object; undefined for all other text. */

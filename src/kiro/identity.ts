@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Conversation, Turn } from "../conversation/conversation.ts";
 import type { KiroRequestIds } from "./request.ts";
 
@@ -47,7 +46,7 @@ function says(turn: Turn): boolean {
 }
 
 function uuidOf(...parts: string[]): string {
-  const hash = createHash("sha256");
+  const hash = new Bun.CryptoHasher("sha256");
   for (const part of parts) hash.update(`${part.length}:`).update(part);
   const hex = hash.digest("hex");
   // Version 8 ("custom") and the RFC 9562 variant, so that it is a well-formed UUID.

@@ -415,5 +415,6 @@ export const defaultProfile: UpstreamProfile = {
 
 /** Puts values in the place of a template's `{names}`; a name without a value stays as it is. */
 export function fill(template: string, values: Record<string, string | number>): string {
+  if (!template.includes("{")) return template;
   return template.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }

@@ -62,10 +62,12 @@ function bound(options: LogOptions, base: LogFields): Log {
 }
 
 function jsonLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
-  const rest = Object.entries(fields).map(([name, value]) =>
-    value === undefined ? "" : `,${quoted(name)}:${rendered(value)}`,
-  );
-  return `{"time":"${time}","level":"${level}","event":${quoted(event)}${rest.join("")}}\n`;
+  let line = `{"time":"${time}","level":"${level}","event":${quoted(event)}`;
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    if (value !== undefined) line += `,${quoted(name)}:${rendered(value)}`;
+  }
+  return `${line}}\n`;
 }
 
 function textLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
@@ -88,7 +90,9 @@ function rendered(value: Exclude<LogValue, undefined>): string {
 
 function quoted(text: string): string {
   const short = text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX)}…` : text;
-  return JSON.stringify(short).replaceAll(
+  const json = JSON.stringify(short);
+  if (json.search(TREACHEROUS) === -1) return json;
+  return json.replaceAll(
     TREACHEROUS,
     (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

@@ -32,6 +32,8 @@ const PER_PUBLISHED_TOKEN = 1.1;
 export function createTokenCounter(options: TokenCounterOptions = {}): TokenCounter {
   const { load = loadClaude, cacheEntries = 20_000 } = options;
   const cache = createCountCache(cacheEntries);
+  /** A session sends its texts again with every turn: an estimate of 290 KB takes 0.2 ms, its hash a tenth of that. */
+  const estimates = createCountCache(cacheEntries);
   let loading: Promise<(text: string) => number> | undefined;
   let loaded: ((text: string) => number) | undefined;
   /** Estimated so far, to be counted when nothing else is to be done. */
@@ -52,6 +54,15 @@ export function createTokenCounter(options: TokenCounterOptions = {}): TokenCoun
       if (cache.get(key) === undefined) cache.set(key, tokenize(text));
       later.pop();
     }
+  }
+
+  function estimated(key: bigint, text: string): number {
+    let count = estimates.get(key);
+    if (count === undefined) {
+      count = estimateTokens(text);
+      estimates.set(key, count);
+    }
+    return count;
   }
 
   return {
@@ -83,9 +94,10 @@ export function createTokenCounter(options: TokenCounterOptions = {}): TokenCoun
       const uncounted: string[] = [];
       let tokens = 0;
       for (const text of texts) {
-        const count = cache.get(keyOf(text));
+        const key = keyOf(text);
+        const count = cache.get(key);
         if (count === undefined) uncounted.push(text);
-        tokens += count ?? estimateTokens(text);
+        tokens += count ?? estimated(key, text);
       }
       if (loaded !== undefined && uncounted.length > 0) countLater(loaded, uncounted);
       return Math.round(tokens * PER_PUBLISHED_TOKEN + fixed);

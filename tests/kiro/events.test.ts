@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
 import type { Frame } from "../../src/eventstream/frame.ts";
-import { type KiroEvent, toKiroEvent } from "../../src/kiro/events.ts";
+import { createEventReader, type KiroEvent } from "../../src/kiro/events.ts";
 import {
   encodeFrame,
   errorFrame,
@@ -10,6 +10,9 @@ import {
   exceptionFrame,
   type Payload,
 } from "../emulator/frames.ts";
+
+/** All of them by one reader, as those of one stream are. */
+const toKiroEvent = createEventReader();
 
 function decoded(bytes: Uint8Array): Frame {
   const [frame] = createFrameDecoder().push(bytes).frames;

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { isTerminal, type ReplyEvent, type StopReason } from "../../src/conversation/reply.ts";
 import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
 import type { Batch } from "../../src/kiro/client.ts";
-import { type KiroEvent, toKiroEvent } from "../../src/kiro/events.ts";
+import { createEventReader, type KiroEvent } from "../../src/kiro/events.ts";
 import { faultOfFrame, type KiroFault } from "../../src/kiro/failure.ts";
 import { createResponse, type ResponseOptions } from "../../src/kiro/response.ts";
 import { eventFrame } from "../emulator/frames.ts";
@@ -768,7 +768,7 @@ function replay(chunks: Uint8Array[], options: ResponseOptions): Outcome {
   for (const chunk of chunks) {
     const { frames, fault } = decoder.push(chunk);
     for (const frame of frames) {
-      const broken = add(machine.push(toKiroEvent(frame)));
+      const broken = add(machine.push(createEventReader()(frame)));
       if (broken !== undefined) return { events: out, fault: broken };
     }
     if (fault !== undefined) return { events: out, fault: faultOfFrame(fault) };
@@ -826,7 +826,9 @@ describe("a stream that is cut", () => {
 
   test("after any event and ended cleanly stops with max-tokens wherever a call was open", () => {
     const events = frames.flatMap((frame) =>
-      createFrameDecoder().push(frame).frames.map(toKiroEvent),
+      createFrameDecoder()
+        .push(frame)
+        .frames.map((one) => createEventReader()(one)),
     );
     let open = false;
     for (const [index, event] of events.entries()) {
