@@ -64,6 +64,9 @@ async function compile(target: TargetName | undefined): Promise<string | undefin
       minify: true,
       // Else the tokenizer, which is imported when first needed, would be parsed at every start.
       splitting: true,
+      // Saves a third of the time that the rest takes to load.
+      bytecode: true,
+      format: "esm",
       // Embedded in the binary; the copy beside it is removed below.
       sourcemap: "linked",
       define: { KIRO_PROXY_BUILD: JSON.stringify(stamp) },

@@ -18,7 +18,7 @@ const PACKAGES: Record<string, string[]> = {
   "ai-tokenizer": ["tokens/"],
   hono: ["http/"],
   "jsonc-parser": ["cli/setup/json-settings.ts"],
-  "prom-client": ["telemetry/metrics.ts"],
+  "prom-client": ["telemetry/"],
   zod: [
     "wire/",
     "kiro/events.ts",
