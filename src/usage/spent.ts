@@ -15,16 +15,15 @@ export function createSpent(start: { day: number; month: number } & Sums): Spent
   let { day, month } = start;
   const sums = { tokensToday, creditsToday, creditsThisMonth };
 
+  /** A clock that steps back takes nothing away, and the day that it steps back to ends like any other. */
   function turn(now: number): void {
     if (dayOf(now) > day) {
-      day = dayOf(now);
       sums.tokensToday = 0;
       sums.creditsToday = 0;
     }
-    if (monthOf(now) > month) {
-      month = monthOf(now);
-      sums.creditsThisMonth = 0;
-    }
+    if (monthOf(now) > month) sums.creditsThisMonth = 0;
+    day = dayOf(now);
+    month = monthOf(now);
   }
 
   return {
@@ -34,11 +33,11 @@ export function createSpent(start: { day: number; month: number } & Sums): Spent
     },
     add(at, { tokens, credits }, now) {
       turn(now);
-      if (dayOf(at) === day) {
+      if (dayOf(at) >= day) {
         sums.tokensToday += tokens;
         sums.creditsToday += credits;
       }
-      if (monthOf(at) === month) sums.creditsThisMonth += credits;
+      if (monthOf(at) >= month) sums.creditsThisMonth += credits;
     },
   };
 }

@@ -127,6 +127,19 @@ describe("credits", () => {
     expect((await reserved()).settle({ begun: false, metered: false, credits: 0 })).toEqual({});
   });
 
+  test("count while the clock is wrong, and when it has been put right", async () => {
+    const { reserve, reserved, runtime } = world({ creditsPerDay: 10, creditsPerMonth: 10 });
+    const { now } = runtime;
+    runtime.now = () => Date.UTC(2030, 5, 1);
+    const late = await reserved();
+    runtime.now = now;
+    late.settle(cost(4));
+    (await reserved()).settle(cost(6));
+    expect(await reserve()).toMatchObject({ failure: { kind: "limit-reached" } });
+    runtime.now = () => Date.UTC(2026, 1, 1);
+    expect((await reserve()).ok).toBe(true);
+  });
+
   test("settle once", async () => {
     const { reserve, reserved } = world({ creditsPerDay: 10 });
     const reservation = await reserved();
