@@ -381,6 +381,7 @@ function shown({ credential, state }: Entry): CredentialState {
 
 /** What is to be held instead of `held` after `found` was read from the store; undefined where nothing has changed. */
 function merged(held: Credential, found: Credential): Credential | undefined {
+  if (held.owner !== found.owner) return found;
   if (held.raw.equals(found.raw.reveal())) return undefined;
   const unsaved =
     held.version === found.version &&
