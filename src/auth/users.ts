@@ -11,9 +11,9 @@ import { canonicalCode, type User, userOf } from "./user-record.ts";
 /** What becomes of a record: another one, under another key if `code` says so; null removes it. */
 export type UserEdit = { record: JsonRecord | null; code?: string };
 
-/** The users, from memory. What is written has reached the disk when the call resolves. */
+/** The users, from memory. What is written has reached the disk, and those who listen, when the call resolves. */
 export type Users = {
-  /** Codes are found in any spelling: with and without `act-`, in any case. */
+  /** Codes are found in any spelling: with and without `act-`, in any case. The empty one is nobody's. */
   find(code: string): User | undefined;
   byId(id: string): User | undefined;
   list(): User[];
@@ -27,8 +27,8 @@ export type Users = {
   ): Promise<Result<undefined, F | StoreFault>>;
   /** Takes over what the file holds by now; gives how many users that are. A broken file changes nothing. */
   reload(): Promise<Result<number, StoreFault>>;
-  /** Calls back whenever the users have changed. */
-  onChange(listener: () => void): void;
+  /** Calls back whenever the users have changed, and waits for what that starts. */
+  onChange(listener: () => void | Promise<void>): void;
 };
 
 export type UsersFile = JsonDocument<JsonRecord>;
@@ -51,14 +51,15 @@ export async function createUsers(deps: {
   log: Pick<Log, "info" | "error">;
 }): Promise<Result<Users, StoreFault>> {
   const { file, log } = deps;
-  const listeners: (() => void)[] = [];
+  const listeners: (() => void | Promise<void>)[] = [];
+  let changes = 0;
   let seen = "{}";
   let told = "";
   let users: User[] = [];
   let byCode = new Map<string, User>();
   let byId = new Map<string, User>();
 
-  const takeOver = (root: JsonRecord): void => {
+  const takeOver = async (root: JsonRecord): Promise<void> => {
     const text = JSON.stringify(root);
     if (text === seen) return;
     seen = text;
@@ -76,11 +77,14 @@ export async function createUsers(deps: {
     for (const { id, fault } of users) {
       if (fault !== undefined) log.error("user-rejected", { user: id, fault });
     }
-    for (const listener of listeners) listener();
+    await Promise.all(listeners.map(async (listener) => await listener()));
   };
 
   const reload = async (): Promise<Result<number, StoreFault>> => {
+    const changesBefore = changes;
     const read = await file.read();
+    // What was read may be older than what we have written meanwhile.
+    if (changes !== changesBefore) return await reload();
     if (!read.ok) {
       const fault = JSON.stringify(read.failure);
       if (fault !== told) log.error("users-unreadable", { ...read.failure });
@@ -89,7 +93,7 @@ export async function createUsers(deps: {
     }
     told = "";
     const before = seen;
-    takeOver(read.value ?? {});
+    await takeOver(read.value ?? {});
     if (seen !== before) log.info("users-loaded", { users: users.length });
     return ok(users.length);
   };
@@ -97,7 +101,10 @@ export async function createUsers(deps: {
   const first = await reload();
   if (!first.ok) return first;
   return ok({
-    find: (code) => byCode.get(canonicalCode(code)),
+    find(code) {
+      const canonical = canonicalCode(code);
+      return canonical === "" ? undefined : byCode.get(canonical);
+    },
     byId: (id) => byId.get(id),
     list: () => users,
     async change(codes, edit) {
@@ -119,7 +126,10 @@ export async function createUsers(deps: {
         after = Object.fromEntries([...entries.values()].flat());
         return ok({ root: after, value: undefined });
       });
-      if (changed.ok && after !== undefined) takeOver(after);
+      if (changed.ok && after !== undefined) {
+        changes += 1;
+        await takeOver(after);
+      }
       return changed;
     },
     reload,

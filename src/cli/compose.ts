@@ -110,7 +110,10 @@ export async function compose(deps: {
     },
   });
   if (!own.ok) return own;
-  users.value.onChange(() => void own.value.pool.reload());
+  users.value.onChange(async () => {
+    // A store that can't be read is in the log.
+    await own.value.pool.reload();
+  });
   const known = await createKnownCodes({
     path: besides(paths.users, "known-activation-codes.json"),
     runtime,

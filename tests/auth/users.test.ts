@@ -41,6 +41,22 @@ describe("users", () => {
     },
   );
 
+  test("a key without a code lets nobody in", async () => {
+    const { users } = await loaded({ "": { user_name: "Nobody" }, "act-": {} });
+    for (const code of ["", " ", "act-"]) expect(users.find(code)).toBeUndefined();
+  });
+
+  test("a change has reached those who listen when it is done", async () => {
+    const { users } = await loaded({});
+    let heard = false;
+    users.onChange(async () => {
+      await Promise.resolve();
+      heard = true;
+    });
+    await users.change(["b"], () => ok({ record: {} }));
+    expect(heard).toBe(true);
+  });
+
   test("no file is no users, and a broken one stops the start with its place", async () => {
     expect((await loaded(undefined)).users.list()).toEqual([]);
     const { created } = await world('{"a": {}\n "b"');
@@ -145,7 +161,7 @@ describe("users", () => {
   test("those who listen hear of changes, and of nothing else", async () => {
     const { users, edit } = await loaded({ a: {} });
     let heard = 0;
-    users.onChange(() => (heard += 1));
+    users.onChange(() => void (heard += 1));
     await users.reload();
     expect(heard).toBe(0);
     edit({ a: { user_name: "x" } });
