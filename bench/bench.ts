@@ -34,7 +34,8 @@ const HELP = `bun run bench [options]
 const GATEWAY = "kiro-proxy";
 const BASELINE = join(import.meta.dir, "baseline.json");
 const QUICK: (WorkloadName | "start")[] = ["small", "burst-50", "large", "paced-200", "start"];
-const WARM_UP_SECONDS = 1;
+/** Until the engine has compiled what is hot. */
+const WARM_UP_SECONDS = process.argv.includes("--quick") ? 2 : 3;
 
 const { values: options } = parseArgs({
   options: {
