@@ -42,7 +42,8 @@ bun run conformance URL KEY [--model NAME] [--only messages|chat|responses] [--j
 \`\`\`
 
 It prints a line for each rule and ends with exit code 1 if one is broken. The requests are real, about a hundred of them, short but for two that test limits
-of size; whoever answers them may charge for them. ${scripted} rules need to say what the service behind the gateway answers or to see what it was asked. They are marked
+of size; whoever answers them may charge for them. The gateway has to ask for a key, and \`--model\` names one that
+it serves. ${scripted} rules need to say what the service behind the gateway answers or to see what it was asked. They are marked
 \`scripted\`, skipped by the command, and tried in this project's own tests, where a stand-in for Kiro is behind the gateway.
 
 For this gateway every rule is a test of its name, run against the compiled binary (\`bun test tests/conformance\`), and all of them pass. What the vendors' own
