@@ -6,15 +6,15 @@ import { DEFAULT_MODEL, type Outcome, rules, scriptOf, tryRule } from "./suite.t
 
 const kiro = startKiro();
 const script = scriptOf(kiro);
+/** The binary may have to be built first, and some rules wait for the gateway's heartbeats. */
+const PATIENCE_MS = 120_000;
+
 let gateway: Gateway;
 beforeAll(async () => {
   gateway = await startGateway({ kiro });
-});
+}, PATIENCE_MS);
 afterAll(stopGateways);
 afterAll(async () => await kiro.stop());
-
-/** A rule waits for the gateway's heartbeats, which take as long as they take. */
-const PATIENCE_MS = 120_000;
 
 const PASSED: Outcome = { result: "passed" };
 
