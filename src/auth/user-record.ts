@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { asNumber } from "../credentials/exact-json.ts";
 import { isGiven, isRecord, type JsonRecord } from "../credentials/record.ts";
 import { Secret } from "../secret.ts";
 import { type UserLimits, userLimitsSchema } from "../usage/limits.ts";
@@ -115,7 +116,7 @@ function limitsOf(value: unknown): UserLimits | string {
     return `limits: has an unknown member; known are ${[...LIMITS.keys()].join(", ")}`;
   }
   const parsed = userLimitsSchema.safeParse(
-    Object.fromEntries(given.map(([name, limit]) => [LIMITS.get(name), limit])),
+    Object.fromEntries(given.map(([name, limit]) => [LIMITS.get(name), asNumber(limit)])),
   );
   return parsed.success ? parsed.data : faultIn(parsed.error, "limits.");
 }

@@ -2,6 +2,7 @@ import { basename, dirname, join } from "node:path";
 import { jsonFault } from "../json-fault.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
+import { parseExactly } from "./exact-json.ts";
 import { errorCode, type Files, replaceFile } from "./files.ts";
 import { isRecord, type JsonRecord } from "./record.ts";
 import type { StoreFault } from "./store.ts";
@@ -157,7 +158,7 @@ export function parseJsonText(text: string, file: string): Result<unknown, Store
   // Editors on Windows put a byte order mark first.
   const json = text.replace(/^\uFEFF/, "");
   try {
-    return ok(JSON.parse(json));
+    return ok(parseExactly(json));
   } catch {
     return fail({ kind: "broken", file, ...jsonFault(json) });
   }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fail, ok, type Result } from "../result.ts";
 import type { Secret } from "../secret.ts";
+import { asNumber } from "./exact-json.ts";
 
 export type JsonRecord = Record<string, unknown>;
 
@@ -148,7 +149,7 @@ export function isRecord(value: unknown): value is JsonRecord {
 /** The value of a field by the file's own name of it, whatever the record's spelling; undefined where it is blank. */
 export function valueOf(record: JsonRecord, name: string): unknown {
   const value = record[spellingIn(record, name)];
-  return isGiven(value) ? value : undefined;
+  return isGiven(value) ? asNumber(value) : undefined;
 }
 
 function spellingIn(record: JsonRecord, name: string): string {

@@ -46,6 +46,17 @@ describe("users", () => {
     for (const code of ["", " ", "act-"]) expect(users.find(code)).toBeUndefined();
   });
 
+  test("a change keeps numbers that are too long to count with", async () => {
+    const { users, content } = await loaded(
+      '{"a": {"chat": 123456789012345678, "n": [-98765432109876543210, 1.5]}}',
+    );
+    await users.change(["a"], (record = {}) => ok({ record: { ...record, user_name: "Ann" } }));
+    const saved = content.get(PATH)?.replaceAll(/\s/g, "");
+    expect(saved).toBe(
+      '{"a":{"chat":123456789012345678,"n":[-98765432109876543210,1.5],"user_name":"Ann"}}',
+    );
+  });
+
   test("a change has reached those who listen when it is done", async () => {
     const { users } = await loaded({});
     let heard = false;
