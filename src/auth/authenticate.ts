@@ -147,6 +147,9 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
       case "malformed":
         return judged(refused(`The credential in ${claim.from} is not valid JSON.`), origin);
       case "activation": {
+        // No code is so long, and the activation server need not be asked.
+        if (claim.code.length > CODE_MAX)
+          return judged(refused("Unknown activation code."), origin);
         const result = activated(claim.code, origin.machineId);
         return result instanceof Promise
           ? result.then((late) => judged(late, origin))
@@ -172,6 +175,7 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
 
 const COUNTED: ReadonlySet<string> = new Set(["authentication", "activation-refused"]);
 const OUTAGE_RETRY_MS = 30_000;
+const CODE_MAX = 200;
 
 function refused(message: string): Result<never, Failure> {
   return fail({ kind: "authentication", message });

@@ -237,6 +237,13 @@ describe("with an activation server", () => {
     },
   );
 
+  test("what is too long to be a code is not asked about", async () => {
+    const { decide, calls } = asked({ type: "confirmed" });
+    const result = await decide({ type: "activation", code: "x".repeat(201) });
+    expect(result).toMatchObject({ failure: { kind: "authentication" } });
+    expect(calls).toEqual([]);
+  });
+
   test("an outage does not excuse a code that has expired", async () => {
     const { decide } = asked(
       { type: "unavailable", known: true },
