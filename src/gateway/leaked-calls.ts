@@ -16,12 +16,15 @@ const CALL_MAX = 256 * 1024;
 /** Characters within which a call's head must be complete. */
 const HEAD_MAX = 256;
 
-const FENCES = ["```", "~~~"];
+/** A fence of code: what stands before it, itself, and what follows on its line. It may be in a list or a quotation. */
+const FENCE = /^((?:[\s>]|[-*+]\s|\d{1,9}[.)]\s)*)(`{3,}(?=[^`]*$)|~{3,})(.*)$/;
+/** Characters of a line that are looked at for a fence. */
+const LINE_MAX = 1_000;
 
 /** The forms in which calls were seen to leak. */
 type Form = {
   openings: string[];
-  /** What a call of this form begins with; the name, where it is part of it. */
+  /** What a call of this form begins with, up to where prose about calls ends; the name, where it is part of it. */
   head: RegExp;
   /** A call may end where one of these does. */
   closings: string[];
@@ -34,19 +37,19 @@ type Found = { calls: LeakedCall[]; end: number };
 const FORMS: Form[] = [
   {
     openings: ["<invoke ", "<antml:invoke ", "<function_calls>", "<antml:function_calls>"],
-    head: /^(?:<(?:antml:)?function_calls>\s*)?<(?:antml:)?invoke name="([^"<>\n]{1,128})">/,
+    head: /^(?:<(?:antml:)?function_calls>\s*)?<(?:antml:)?invoke name="([^"<>\n]{1,128})">\s*<(?:(?:antml:)?parameter name="|\/)/,
     closings: ["invoke>", "function_calls>"],
     read: readInvocations,
   },
   {
     openings: ["<tool_call>"],
-    head: /^<tool_call>\s*\{/,
+    head: /^<tool_call>\s*\{\s*"/,
     closings: ["</tool_call>"],
     read: (text, toolOf) => readJson(text, text.search(/\{/), "</tool_call>", toolOf),
   },
   {
     openings: ["[Called "],
-    head: /^\[Called ([\w.-]{1,128}) with args:? ?\{/,
+    head: /^\[Called ([\w.-]{1,128}) with args:? ?\{\s*["}]/,
     closings: ["}]"],
     read(text, toolOf) {
       const [, name = ""] = /^\[Called ([\w.-]+)/.exec(text) ?? [];
@@ -63,7 +66,9 @@ export function createLeakFinder(toolOf: ToolLookup): LeakFinder {
   /** What has come and is not out. */
   let held = "";
   let atLineStart = true;
-  let fence: string | undefined;
+  /** The line that runs, as far as it is out and in no call. */
+  let line = "";
+  let fence: Fence | undefined;
   /** White space right behind a call belongs to it. */
   let afterCall = false;
   /** The form of which `held` has the head. */
@@ -75,6 +80,7 @@ export function createLeakFinder(toolOf: ToolLookup): LeakFinder {
   function say(length: number): void {
     const text = held.slice(0, length);
     held = held.slice(length);
+    line += text.slice(0, LINE_MAX - line.length);
     const last = pieces.at(-1);
     if (last?.type === "text") last.text += text;
     else if (text !== "") pieces.push({ type: "text", text });
@@ -89,21 +95,13 @@ export function createLeakFinder(toolOf: ToolLookup): LeakFinder {
   /** Whether something was decided, so that it goes on. */
   function lookAtLine(atEnd: boolean): boolean {
     const rest = held.replace(/^ {1,3}/, "");
-    const mark = FENCES.find((one) => rest.startsWith(one));
-    if (mark !== undefined) {
-      if (fence === undefined) fence = mark;
-      else if (fence === mark) fence = undefined;
-      giveUp();
-      return true;
-    }
-    const marks =
-      fence === undefined ? [...FENCES, ...FORMS.flatMap((one) => one.openings)] : FENCES;
-    const isOpen = marks.some((one) => one.startsWith(rest) || rest.startsWith(one));
+    const openings = fence === undefined ? FORMS.flatMap((one) => one.openings) : [];
+    const isOpen = openings.some((one) => one.startsWith(rest) || rest.startsWith(one));
     if (!isOpen || atEnd) {
       giveUp();
       return true;
     }
-    const candidate = FORMS.find(({ openings }) => openings.some((one) => rest.startsWith(one)));
+    const candidate = FORMS.find((one) => one.openings.some((opening) => rest.startsWith(opening)));
     const head = candidate?.head.exec(rest);
     const name = head?.[1];
     if (head && (name === undefined || toolOf(name) !== undefined)) form = candidate;
@@ -139,7 +137,10 @@ export function createLeakFinder(toolOf: ToolLookup): LeakFinder {
       if (!atLineStart) {
         const newline = held.indexOf("\n");
         say(newline < 0 ? held.length : newline + 1);
-        atLineStart = newline >= 0;
+        if (newline < 0) break;
+        fence = fenceAfter(line, fence);
+        line = "";
+        atLineStart = true;
       } else if (form !== undefined) {
         if (!lookForEnd(form, atEnd)) break;
       } else if (!lookAtLine(atEnd)) {
@@ -157,6 +158,17 @@ export function createLeakFinder(toolOf: ToolLookup): LeakFinder {
     },
     end: () => run(true),
   };
+}
+
+type Fence = { mark: string; indent: number };
+
+/** The fence that is open behind a line. One is closed by as many marks or more of its kind, not far to its right. */
+function fenceAfter(line: string, open: Fence | undefined): Fence | undefined {
+  const [, before = "", mark, info = ""] = FENCE.exec(line.trimEnd()) ?? [];
+  if (mark === undefined) return open;
+  if (open === undefined) return { mark, indent: before.length };
+  const closes = mark.startsWith(open.mark) && info === "" && before.length <= open.indent + 3;
+  return closes ? undefined : open;
 }
 
 const INVOKE = /\s*<(?:antml:)?invoke name="([^"<>\n]{1,128})">/y;
@@ -197,13 +209,30 @@ function readInvocations(text: string, toolOf: ToolLookup, atEnd: boolean): Foun
   }
 }
 
-/** A parameter is text where the tool's schema has text, else the JSON that it is. */
+/** A parameter is text, but where the tool's schema takes the JSON that it is. */
 function valueOf(text: string, key: string, { schema }: Tool): Json {
   const { properties } = schema;
-  const property = isObject(properties) ? properties[key] : undefined;
-  const type = isObject(property) ? property["type"] : "string";
-  if (type === "string") return text;
-  return parsed(text) ?? text;
+  const property =
+    isObject(properties) && Object.hasOwn(properties, key) ? properties[key] : undefined;
+  const value = isObject(property) ? parsed(text) : undefined;
+  if (value === undefined) return text;
+  const types = typesIn(property).map((type) => (type === "integer" ? "number" : type));
+  // A string is what stands there, quotation marks and all.
+  if (typeof value === "string") return types.length === 0 ? value : text;
+  return types.length === 0 || types.includes(typeOf(value)) ? value : text;
+}
+
+/** The types that a schema names; none where it does not say. */
+function typesIn(schema: Json | undefined): Json[] {
+  if (!isObject(schema)) return [];
+  const { type = [], anyOf = [], oneOf = [] } = schema;
+  return [type, anyOf, oneOf].flat().flatMap((one) => (isObject(one) ? typesIn(one) : one));
+}
+
+function typeOf(value: Json): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  return typeof value;
 }
 
 /** JSON from `start` up to `closing`: the input itself, or an object with the tool's name and its arguments. */

@@ -52,6 +52,7 @@ export function createOutput(options: OutputOptions): Output {
   const stops = createStopMatcher(limits.stopSequences);
   const finder = leaks === undefined ? undefined : createLeakFinder(leaks.toolOf);
   const converted: LeakedCall[] = [];
+  const made: LeakedCall[] = [];
   const meter = createMeter(options.promptTokens, options.correct);
   let ended = false;
   let reasoning = false;
@@ -105,18 +106,11 @@ export function createOutput(options: OutputOptions): Output {
       for (const leaked of piece.calls) {
         if (ended) return;
         leaks.onLeak(leaked);
-        if (!leaks.convert) continue;
+        if (!leaks.convert || isAmong(made, leaked)) continue;
         converted.push(leaked);
         call(out, { type: "tool-call", id: leaks.newId(), ...leaked });
       }
     }
-  }
-
-  /** The model may write a call and then make it all the same: it must not run twice. */
-  function wasConverted({ name, json }: LeakedCall): boolean {
-    return converted.some(
-      (leaked) => leaked.name === name && Bun.deepEquals(JSON.parse(leaked.json), JSON.parse(json)),
-    );
   }
 
   function flush(out: ReplyEvent[]): void {
@@ -156,7 +150,10 @@ export function createOutput(options: OutputOptions): Output {
         break;
       case "tool-call":
         flush(out);
-        if (!wasConverted(event)) call(out, event);
+        // The model may write a call and make it as well, in either order: it must not run twice.
+        if (isAmong(converted, event)) break;
+        made.push(event);
+        call(out, event);
         break;
       case "usage":
         meter.learn(event.usage, event.source);
@@ -207,6 +204,12 @@ export function createOutput(options: OutputOptions): Output {
       return ended;
     },
   };
+}
+
+function isAmong(calls: LeakedCall[], { name, json }: LeakedCall): boolean {
+  return calls.some(
+    (one) => one.name === name && Bun.deepEquals(JSON.parse(one.json), JSON.parse(json)),
+  );
 }
 
 /** The first part of a text by share of its length, never through a surrogate pair. */

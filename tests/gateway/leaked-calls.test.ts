@@ -90,6 +90,11 @@ describe("a call that leaks as text", () => {
 describe("no call is found", () => {
   test.each([
     ["in fenced code", `\`\`\`xml\n${invoke("")}\n\`\`\`\n`],
+    ["in a fence within a longer one", `\`\`\`\`md\n\`\`\`xml\n${invoke("")}\n\`\`\`\n\`\`\`\`\n`],
+    ["behind a span of three", `\`\`\`x\`\`\` is one\n\`\`\`xml\n${invoke("")}\n\`\`\`\n`],
+    ["in a fence that shows another's head", `\`\`\`\n\`\`\`js\n${invoke("")}\n\`\`\`\n`],
+    ["in a fence in a list", `- \`\`\`xml\n  ${invoke("").replaceAll("\n", "\n  ")}\n  \`\`\`\n`],
+    ["in a fence deep in a list", `10. a\n\n    ~~~xml\n${invoke("")}\n    ~~~\n`],
     ["in a code span", `\`${invoke("")}\``],
     ["in the middle of a line", `Write ${invoke("")}`],
     ["in indented code", `    ${invoke("")}`],
@@ -134,6 +139,49 @@ test("only a line that begins as a call does is held back", () => {
   expect(finder.push("Hello <")).toEqual([{ type: "text", text: "Hello <" }]);
   expect(finder.push("\n<inv")).toEqual([{ type: "text", text: "\n" }]);
   expect(finder.push("ention>")).toEqual([{ type: "text", text: "<invention>" }]);
+});
+
+test.each([
+  '<invoke name="Bash"> is how a call looks. ',
+  "[Called Bash with args: {…}], it says. ",
+  "<tool_call>{ is how it begins. ",
+])("prose that begins as a call does comes out soon: %s", (head) => {
+  const finder = createLeakFinder(toolOf);
+  let fed = head;
+  let out = finder.push(head);
+  while (out.length === 0 && fed.length < 1_000) {
+    out = finder.push("And so on. ");
+    fed += "And so on. ";
+  }
+  expect(out).toEqual([{ type: "text", text: fed }]);
+});
+
+test("a fence that has ended hides no call", () => {
+  const text = `- \`\`\`sh\n  ls\n  \`\`\`\n${invoke("")}`;
+  expect(find(text, [1])).toEqual([
+    { type: "text", text: "- ```sh\n  ls\n  ```\n" },
+    { type: "calls", calls: [bash] },
+  ]);
+});
+
+test("a parameter is what its schema takes", () => {
+  const properties = {
+    id: { type: ["string", "null"] },
+    ids: { anyOf: [{ type: "string" }, { type: "array" }] },
+    count: { type: "integer" },
+  };
+  const tool: Tool = { name: "Look", description: "", schema: { type: "object", properties } };
+  const read = (key: string, value: string) => {
+    const text = `<invoke name="Look"><parameter name="${key}">${value}</parameter></invoke>`;
+    const [piece] = createLeakFinder(() => tool).push(text);
+    return piece?.type === "calls" ? JSON.parse(piece.calls[0]!.json)[key] : piece;
+  };
+  expect(read("id", "123")).toBe("123");
+  expect(read("id", '"a"')).toBe('"a"');
+  expect(read("id", "null")).toBeNull();
+  expect(read("ids", '["a"]')).toEqual(["a"]);
+  expect(read("count", "60")).toBe(60);
+  expect(read("unknown", "60")).toBe("60");
 });
 
 test("a call that is too long stays text, at no more cost than its length", () => {
@@ -184,5 +232,12 @@ describe("a reply with such a call", () => {
       { type: "tool-call", id: "t9", ...bash },
       other,
     ]);
+  });
+
+  test("does not make it again where the model has made it itself", () => {
+    const real: ReplyEvent = { type: "tool-call", id: "t1", name: "Bash", json };
+    const { told, out } = reply(true, [real, { type: "text", text: leak }, stop]);
+    expect(told).toEqual([bash]);
+    expect(out).toEqual([real, { type: "stop", reason: "end-turn" }]);
   });
 });
