@@ -5,6 +5,7 @@ import type { CredentialSource, Lease, Pool, Want } from "../../src/credentials/
 import { parseCredential } from "../../src/credentials/credential.ts";
 import type { RefreshFault } from "../../src/credentials/refresh.ts";
 import type { Verdict } from "../../src/credentials/state.ts";
+import type { GatewayDeps } from "../../src/gateway/attempt.ts";
 import { createGateway } from "../../src/gateway/complete.ts";
 import { retryPolicy } from "../../src/gateway/retry.ts";
 import type { Attempt, Batch } from "../../src/kiro/client.ts";
@@ -13,6 +14,7 @@ import { defaultProfile } from "../../src/kiro/profile.ts";
 import { fail, ok } from "../../src/result.ts";
 import type { Runtime } from "../../src/runtime.ts";
 import { Secret } from "../../src/secret.ts";
+import type { AttemptAccount } from "../../src/telemetry/account.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 
@@ -52,6 +54,8 @@ function world(
     queue?: Promise<void>;
     /** Called ahead of every call of the upstream. */
     before?: (attempt: Attempt, runtime: Runtime) => void | Promise<void>;
+    /** Further parts of the gateway. */
+    deps?: Partial<GatewayDeps>;
   } = {},
 ) {
   const { runtime, advance, pending } = createTestRuntime();
@@ -103,7 +107,9 @@ function world(
     },
   };
 
+  const told: { attempts: AttemptAccount[]; notices: string[] } = { attempts: [], notices: [] };
   const gateway = createGateway({
+    ...options.deps,
     pool,
     runtime,
     profile: () => defaultProfile,
@@ -164,8 +170,11 @@ function world(
         caller: "test",
         promptTokens: 10,
         signal: client.signal,
+        onAttempt: (attempt) => void told.attempts.push(attempt),
+        onNotice: ({ code }) => void told.notices.push(code),
         log,
       }),
+    told,
   };
 }
 
@@ -583,5 +592,76 @@ describe("what a credential is chosen by", () => {
     expect(next).toBe(main ?? "");
     expect(new Set([main, agent, other]).size).toBe(3);
     expect(wants[0]?.model).toBe("claude-sonnet-4.5");
+  });
+});
+
+describe("what is told of a request", () => {
+  test("every call, the failed ones with what they have cost", async () => {
+    const charged: ReplyEvent = { type: "credits", credits: 0.5 };
+    const { complete, told } = world(
+      [[{ events: [charged], fault: fault("empty-reply") }], fault("throttled"), good],
+      { credentials: ["a", "b", "c"] },
+    );
+    await events(await complete());
+    expect(told.attempts).toMatchObject([
+      { fault: "empty-reply", credits: 0.5 },
+      { fault: "throttled" },
+      {},
+    ]);
+    expect(told.attempts[2]).not.toHaveProperty("fault");
+  });
+
+  test("a fault after the beginning is told when the reply ends", async () => {
+    const { complete, told } = world([
+      [{ events: [text] }, { events: [], fault: fault("unavailable") }],
+    ]);
+    const reply = await complete();
+    expect(told.attempts).toEqual([]);
+    await events(reply);
+    expect(told.attempts).toMatchObject([{ credential: "a", fault: "unavailable" }]);
+  });
+
+  const tool = { name: "Bash", description: "", schema: { type: "object" } };
+  const written = '<invoke name="Bash">\n<parameter name="command">ls</parameter>\n</invoke>\n';
+  test.each(["mark", "convert"] as const)(
+    "a call that is written as text, with leakedToolCalls %s",
+    async (leakedToolCalls) => {
+      const { complete, told, lines } = world(
+        [[{ events: [{ type: "text", text: written }] }, { events: [stop] }]],
+        { deps: { leakedToolCalls } },
+      );
+      const all = await events(await complete({ tools: [tool] }));
+      const called = all.filter(({ type }) => type === "tool-call");
+      expect(called).toHaveLength(leakedToolCalls === "convert" ? 1 : 0);
+      expect(told.notices).toEqual([
+        leakedToolCalls === "convert" ? "tool-call-converted-from-text" : "tool-call-left-in-text",
+      ]);
+      expect(lines.join("")).toContain("tool-call-in-text");
+      expect(lines.join("")).not.toContain("parameter");
+    },
+  );
+
+  test("what the service says of the prompt's size is put right, and the call is offered to be kept", async () => {
+    const kept: number[] = [];
+    const estimate: ReplyEvent = {
+      type: "usage",
+      usage: { inputTokens: 5_000 },
+      source: "estimate",
+    };
+    const { complete } = world([[{ events: [text, estimate] }, { events: [stop] }]], {
+      deps: {
+        calibration: {
+          correct: (_model, promptTokens) => promptTokens + 7,
+        },
+        record({ attempt }) {
+          kept.push(attempt);
+          return undefined;
+        },
+      },
+    });
+    const all = await events(await complete());
+    expect(kept).toEqual([1]);
+    const usage = all.find((event) => event.type === "usage");
+    expect(usage?.usage.inputTokens).toBeLessThan(20);
   });
 });
