@@ -1,111 +1,26 @@
 import { z } from "zod";
 import { parseRange } from "../address.ts";
-import { parseProxyUrl, PROXY_EXPECTED } from "../proxy.ts";
-import { Secret } from "../secret.ts";
-
-/** What a key's value is, for people and for what may come from the environment (the first three). */
-type KeyType = "text" | "number" | "yes/no" | "list" | "object";
-
-type KeyNote = {
-  type: KeyType;
-  /** Ends the sentence "expected …". */
-  expected: string;
-  description: string;
-  /** What happens without the key, where there is no plain default. */
-  otherwise?: string;
-  secret?: boolean;
-};
-
-const notes = z.registry<KeyNote>();
-
-const MAX_MS = 86_400_000;
-const MAX_COUNT = 100_000;
-
-function text(pattern: RegExp): z.ZodString {
-  return z.string().regex(pattern);
-}
-
-function secret(): z.ZodType<Secret, string> {
-  return z
-    .string()
-    .trim()
-    .regex(/^(?!act-|creds-)[\x21-\x7e]+$/)
-    .transform((value) => new Secret(value));
-}
-
-function proxy(): z.ZodType<Secret, string> {
-  return z.string().transform((written, context) => {
-    const proxyUrl = parseProxyUrl(written);
-    if (proxyUrl === undefined) context.issues.push({ code: "custom", input: written });
-    return proxyUrl ?? z.NEVER;
-  });
-}
-
-function baseUrl(): z.ZodType<string, string> {
-  return z
-    .string()
-    .refine(isBaseUrl)
-    .transform((url) => url.replace(/\/+$/, ""));
-}
-
-function isBaseUrl(template: string): boolean {
-  const url = URL.parse(template.replaceAll("{region}", "region"));
-  if (!url || !["http:", "https:"].includes(url.protocol)) return false;
-  return !/[{}?#\s]/.test(template.replaceAll("{region}", "")) && !url.username && !url.password;
-}
-
-function isOrigin(origin: string): boolean {
-  return origin === "*" || (/^https?:/.test(origin) && URL.parse(origin)?.origin === origin);
-}
-
-function wait(fallback: number, description: string, atLeast = 1) {
-  return z
-    .int()
-    .min(atLeast)
-    .max(MAX_MS)
-    .default(fallback)
-    .register(notes, {
-      type: "number",
-      expected: `milliseconds, a whole number from ${atLeast} to ${MAX_MS}`,
-      description,
-    });
-}
-
-function count(fallback: number, description: string) {
-  return z
-    .int()
-    .min(0)
-    .max(MAX_COUNT)
-    .default(fallback)
-    .register(notes, {
-      type: "number",
-      expected: `a whole number from 0 to ${MAX_COUNT}`,
-      description,
-    });
-}
-
-const SECRET_EXPECTED =
-  "a text of printable ASCII without spaces that does not begin with act- or creds-";
-const URL_EXPECTED =
-  "an http or https URL without user name, query or fragment; {region} may stand in it";
-const VERSION_EXPECTED = "a text of printable ASCII without spaces";
-
-function version(description: string) {
-  return text(/^[\x21-\x7e]+$/)
-    .exactOptional()
-    .register(notes, {
-      type: "text",
-      expected: VERSION_EXPECTED,
-      description,
-      otherwise: "built in",
-    });
-}
-
-function upstreamUrl(description: string, otherwise: string) {
-  return baseUrl()
-    .exactOptional()
-    .register(notes, { type: "text", expected: URL_EXPECTED, description, otherwise });
-}
+import { PROXY_EXPECTED } from "../proxy.ts";
+import {
+  MAX_COUNT,
+  SECRET_EXPECTED,
+  URL_EXPECTED,
+  baseUrl,
+  bytes,
+  count,
+  everyone,
+  isOrigin,
+  notes,
+  path,
+  proxy,
+  secret,
+  text,
+  type KeyType,
+  upstreamUrl,
+  userLimit,
+  version,
+  wait,
+} from "./fields.ts";
 
 const upstream = z.object({
   apiUrl: upstreamUrl("Base URL of the chat, MCP and quota calls.", "Kiro's own"),
@@ -128,31 +43,6 @@ const limits = z.object({
     "How long a request may take as a whole, waits and retries included; with web search, each of its rounds.",
   ),
 });
-
-function path(description: string) {
-  return z.string().min(1).register(notes, { type: "text", expected: "a path", description });
-}
-
-function everyone(description: string) {
-  return z.array(z.string().min(1)).default([]).register(notes, {
-    type: "list",
-    expected: 'a list of names, or ["*"] for all',
-    description,
-  });
-}
-
-function bytes(fallback: number, description: string) {
-  return z
-    .int()
-    .min(1024)
-    .max(10 * 1024 ** 3)
-    .default(fallback)
-    .register(notes, {
-      type: "number",
-      expected: "bytes, a whole number from 1024 to 10737418240",
-      description,
-    });
-}
 
 const capture = z.object({
   credentials: everyone(
@@ -191,19 +81,6 @@ const tls = z.object({
   ),
   key: path("File of the certificate's private key (PEM)."),
 });
-
-/** Of every user that has none of its own. */
-function userLimit(number: z.ZodNumber, what: string, description: string) {
-  return number
-    .min(0)
-    .exactOptional()
-    .register(notes, {
-      type: "number",
-      expected: `${what} from 0 on, where 0 is no limit`,
-      description,
-      otherwise: "no limit",
-    });
-}
 
 const userLimits = z.object({
   requestsPerMinute: userLimit(
