@@ -23,9 +23,7 @@ export type Runtime = {
 export function realRuntime(): Runtime {
   const bridges = new Map<string, Promise<SocksBridge>>();
   /** One bridge for each proxy, so that what is kept open to one is never used for another. */
-  const bridged = async (init: BunFetchRequestInit): Promise<BunFetchRequestInit> => {
-    const url = socksUrl(init.proxy);
-    if (url === undefined) return init;
+  const bridged = async (url: string, init: BunFetchRequestInit): Promise<BunFetchRequestInit> => {
     const bridge = bridges.get(url) ?? startSocksBridge(url, crypto.randomUUID());
     bridges.set(url, bridge);
     try {
@@ -45,7 +43,12 @@ export function realRuntime(): Runtime {
     },
     randomUUID: () => crypto.randomUUID(),
     random: () => Math.random(),
-    fetch: async (url, init) => await fetch(url, await bridged(init)),
+    fetch(url, init) {
+      const socks = socksUrl(init.proxy);
+      return socks === undefined
+        ? fetch(url, init)
+        : bridged(socks, init).then((through) => fetch(url, through));
+    },
   };
 }
 

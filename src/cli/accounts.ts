@@ -32,13 +32,13 @@ export function createAccounts(settings: Settings, runtime: Runtime): Accounts {
   const management = createManagement({ runtime, profile });
   return {
     async quota(credential, signal) {
-      const access = await tokens.access(credential, {}, signal);
+      const access = await tokens.access(credential, {}, { signal });
       if (!access.ok) return fail({ type: "no-token", fault: access.failure });
       const quota = await management.usageLimits(access.value, credential.authRegion, signal);
       return quota.ok ? quota : fail({ type: "upstream", fault: quota.failure });
     },
     async profiles(credential, signal) {
-      const access = await tokens.access(credential, {}, signal);
+      const access = await tokens.access(credential, {}, { signal });
       if (!access.ok) return fail({ type: "no-token", fault: access.failure });
       const arns = new Set<string>();
       for (const region of managementRegions(credential.authRegion, profile)) {

@@ -204,7 +204,7 @@ export async function compose(deps: {
       quota,
       ledger,
       users: users.value,
-      failed: (c) => failures.count(addressOf(c, clientAddress)),
+      failed: (exchange) => failures.count(addressOf(exchange, clientAddress)),
       runtime,
       log,
     }),

@@ -65,3 +65,13 @@ export function isTerminal(event: ReplyEvent): event is TerminalEvent {
 export function isVisible(event: ReplyEvent): boolean {
   return event.type !== "usage" && event.type !== "credits" && !isTerminal(event);
 }
+
+/**
+ * What comes one after the other out of an open socket: to be read to its end or `return()`ed. An async generator is one.
+ * As with those, an end that is asked for while something is being read comes after it.
+ */
+export type Batches<T> = {
+  next(): Promise<IteratorResult<T, void>>;
+  return(value: void): Promise<IteratorResult<T, void>>;
+  [Symbol.asyncIterator](): Batches<T>;
+};

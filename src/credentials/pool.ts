@@ -82,13 +82,16 @@ export const poolSettings: PoolSettings = {
   queueTimeoutMs: 60_000,
 };
 
+/** How long to wait. The signal is asked for only where there is something to wait for. */
+export type Until = { readonly signal: AbortSignal };
+
 export type Pool = Omit<Roster, "entries" | "inlineEntry" | "apply"> & {
-  /** Rejects with the signal's reason as soon as it aborts. */
+  /** At once where one is free. Else it waits, and rejects with the signal's reason as soon as that aborts. */
   acquire(
     source: CredentialSource,
     want: Want,
-    signal: AbortSignal,
-  ): Promise<Result<Lease, PoolEmpty>>;
+    until: Until,
+  ): Result<Lease, PoolEmpty> | Promise<Result<Lease, PoolEmpty>>;
   /** How many leases are out, and how many requests wait for one. */
   load(): { inFlight: number; waiting: number };
 };
@@ -177,19 +180,25 @@ export async function createPool(
     return ok(leaseOf(entry, entry.credential));
   };
 
+  const wait = async (
+    source: CredentialSource,
+    want: Want,
+    { signal }: Until,
+  ): Promise<Result<Lease, PoolEmpty>> => {
+    const waited = want.mayWait
+      ? await queue.join(() => take(source, want), signal)
+      : { type: "full" as const };
+    if (waited.type === "served") return waited.value;
+    const states = source.type === "pool" ? roster.states() : {};
+    return fail({ reason: `queue-${waited.type}`, states });
+  };
+
   return ok({
     ...roster,
-    async acquire(source, want, signal) {
-      signal.throwIfAborted();
+    acquire(source, want, until) {
       // Whoever waits for a rest that is over by now comes first.
       queue.serve();
-      const attempt = (): Result<Lease, PoolEmpty> | undefined => take(source, want);
-      const taken = attempt();
-      if (taken !== undefined) return taken;
-      const waited = want.mayWait ? await queue.join(attempt, signal) : { type: "full" as const };
-      if (waited.type === "served") return waited.value;
-      const states = source.type === "pool" ? roster.states() : {};
-      return fail({ reason: `queue-${waited.type}`, states });
+      return take(source, want) ?? wait(source, want, until);
     },
     load: () => ({ inFlight, waiting: queue.length() }),
   });

@@ -22,7 +22,7 @@ export async function renewInBackground(
       for (const { credential, state } of pool.list()) {
         if (state.type !== "ready" || credential.login === undefined) continue;
         // Its outcome is in the log and in the pool.
-        await tokens.access(credential, { aheadMs: AHEAD_MS }, signal);
+        await tokens.access(credential, { aheadMs: AHEAD_MS }, { signal });
       }
       // Never later: see above. Several gateways of one network should not march in step.
       await runtime.sleep(EVERY_MS * (1 - runtime.random() / 10), signal);

@@ -5,7 +5,7 @@ import { BoundedMap } from "./bounded-map.ts";
 import { type Credential, type CredentialContext, type Login, renewed } from "./credential.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { isSettled, type Journal } from "./journal.ts";
-import type { EventLog, Pool } from "./pool.ts";
+import type { EventLog, Pool, Until } from "./pool.ts";
 import type { Renewal } from "./record.ts";
 import { refresh, type RefreshFault, type RefreshSettings } from "./refresh.ts";
 import type { AccountStore } from "./store.ts";
@@ -28,14 +28,14 @@ export type Tokens = {
   /**
    * An access token that is good for `aheadMs` at least (five minutes unless told), or for as long as it lasts where it
    * can't be renewed just now. `refused` is a token of this credential that the service did not accept: it is never given
-   * again. Rejects only with the signal's reason; a renewal that others wait for goes on. A log-in that turns out to be
-   * dead is told to the pool.
+   * again. At once where there is one; rejects only with the signal's reason, while a renewal that others wait for goes on.
+   * A log-in that turns out to be dead is told to the pool. One credential has one access for as long as it is the same.
    */
   access(
     credential: Credential,
     options?: { refused?: Secret; aheadMs?: number },
-    signal?: AbortSignal,
-  ): Promise<Result<Access, RefreshFault>>;
+    until?: Until,
+  ): Result<Access, RefreshFault> | Promise<Result<Access, RefreshFault>>;
 };
 
 type Renewable = Credential & { login: Login };
@@ -66,6 +66,7 @@ export function createTokens(deps: {
   const flights = new Map<string, Flight>();
   const inline = new BoundedMap<string, Renewal & { version: string }>(REMEMBERED_MAX);
   const failures = new BoundedMap<string, Failure>(REMEMBERED_MAX);
+  const accesses = new WeakMap<Credential, Access>();
 
   const good = (credential: Credential, { refused, aheadMs }: Need): boolean => {
     const { accessToken, expiresAt } = credential;
@@ -206,25 +207,42 @@ export function createTokens(deps: {
     return ageMs < failed.tookMs ? fail(failed.fault) : undefined;
   };
 
+  const knownAccess = (credential: Credential): Access => {
+    const known = accesses.get(credential) ?? accessOf(credential, context);
+    accesses.set(credential, known);
+    return known;
+  };
+
+  const renewedAccess = async (
+    credential: Credential,
+    current: Credential,
+    need: Need,
+    signal: AbortSignal | undefined,
+  ): Promise<Result<Access, RefreshFault>> => {
+    const { refused } = need;
+    signal?.throwIfAborted();
+    const key = keyOf(credential);
+    const outcome =
+      remembered(key, current, refused) ??
+      (await unlessAborted(flightFor(key, credential, need), signal));
+    if (outcome.ok) {
+      return isRefused(outcome.value, refused)
+        ? fail({ kind: "transient", message: "renewing gave the refused token again" })
+        : ok(knownAccess(outcome.value));
+    }
+    const usable = outcome.failure.kind === "transient" && good(current, { refused, aheadMs: 0 });
+    return usable ? ok(knownAccess(current)) : outcome;
+  };
+
   return {
-    async access(credential, { refused, aheadMs = AHEAD_MS } = {}, signal) {
+    access(credential, { refused, aheadMs = AHEAD_MS } = {}, until) {
       const current = credential.persistent
         ? (pool.current(credential.id) ?? credential)
         : latestInline(credential);
       const need = { refused, aheadMs };
-      if (good(current, need)) return ok(accessOf(current, context));
-      signal?.throwIfAborted();
-      const key = keyOf(credential);
-      const outcome =
-        remembered(key, current, refused) ??
-        (await unlessAborted(flightFor(key, credential, need), signal));
-      if (outcome.ok) {
-        return isRefused(outcome.value, refused)
-          ? fail({ kind: "transient", message: "renewing gave the refused token again" })
-          : ok(accessOf(outcome.value, context));
-      }
-      const usable = outcome.failure.kind === "transient" && good(current, { refused, aheadMs: 0 });
-      return usable ? ok(accessOf(current, context)) : outcome;
+      return good(current, need)
+        ? ok(knownAccess(current))
+        : renewedAccess(credential, current, need, until?.signal);
     },
   };
 }

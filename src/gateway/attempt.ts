@@ -1,7 +1,7 @@
 import type { Conversation, Notice } from "../conversation/conversation.ts";
 import type { Recorder } from "../capture/recorder.ts";
 import type { Failure } from "../conversation/failure.ts";
-import { isTerminal, isVisible, type ReplyEvent } from "../conversation/reply.ts";
+import { type Batches, isTerminal, isVisible, type ReplyEvent } from "../conversation/reply.ts";
 import type { CredentialSource, Lease, Pool } from "../credentials/pool.ts";
 import type { RefreshFault } from "../credentials/refresh.ts";
 import type { Tokens } from "../credentials/tokens.ts";
@@ -97,7 +97,7 @@ export function render(
 
 export type Outcome =
   /** The commit point is passed. The events hold the lease by now: their end settles and releases it. */
-  | { type: "begun"; events: AsyncGenerator<ReplyEvent[], void, undefined> }
+  | { type: "begun"; events: Batches<ReplyEvent[]> }
   | { type: "fault"; fault: KiroFault; token: Secret }
   | { type: "no-token"; fault: RefreshFault }
   /** Another request has found out that no calls may be made with the credential. None was made. */
@@ -117,11 +117,12 @@ export async function attempt(
 ): Promise<Outcome> {
   const { lease, refused } = hand;
   if (!lease.usable()) return { type: "withdrawn" };
-  const access = await deps.tokens.access(
+  let access = deps.tokens.access(
     lease.credential,
     refused === undefined ? {} : { refused },
-    deadline.signal,
+    deadline,
   );
+  if (access instanceof Promise) access = await access;
   if (!access.ok) return { type: "no-token", fault: access.failure };
   // A new token may have taken a while.
   if (!lease.usable()) return { type: "withdrawn" };
@@ -161,7 +162,8 @@ export async function attempt(
   const [host = profile.hosts.api] = hand.hosts;
   const sent = await deps.client.send({
     access: access.value,
-    profile: { ...profile, hosts: { ...profile.hosts, api: host } },
+    profile,
+    host,
     body,
     number,
     maxAttempts: deps.policy.perRequest,
@@ -192,7 +194,7 @@ export async function attempt(
       throw new Error("the upstream client ended without a terminal event");
     }
     const { events, fault } = next.value;
-    early.push(...output.push(events));
+    for (const event of output.push(events)) early.push(event);
     const committed = early.some(isVisible);
     if (fault !== undefined && !committed) {
       await sent.value.return();
@@ -207,9 +209,7 @@ export async function attempt(
         lease.settle(verdictOn(late, deps.policy, deps.runtime.now()));
       };
       const onEnd = (): void => over(lateFault);
-      const rest = follow(sent.value, output, lease, { onFault, onEnd }, { events: early, fault });
-      // Enters the generator, so that `return()` closes the socket also if nobody ever asks for an event.
-      await rest.next();
+      const rest = new Rest(sent.value, output, lease, { onFault, onEnd }, { events: early, fault });
       return { type: "begun", events: rest };
     }
   }
@@ -238,35 +238,84 @@ function leaksOf(
   };
 }
 
-/** The rest of a reply that has begun: no retry, and a fault is the reply's own end. */
-async function* follow(
-  batches: AsyncGenerator<Batch, void, undefined>,
-  output: Output,
-  lease: Lease,
-  { onFault, onEnd }: { onFault: (fault: KiroFault) => void; onEnd: () => void },
-  early: { events: ReplyEvent[]; fault: KiroFault | undefined },
-): AsyncGenerator<ReplyEvent[], void, undefined> {
-  const ending = (fault: KiroFault | undefined): ReplyEvent[] => {
-    if (fault === undefined) return [];
-    onFault(fault);
-    return output.fail(fault.failure);
-  };
-  try {
-    yield [];
-    yield [...early.events, ...ending(early.fault)];
-    if (output.ended) return;
-    for await (const { events, fault } of batches) {
-      const out = [...output.push(events), ...ending(fault)];
-      if (out.length > 0) yield out;
-      if (output.ended) return;
-    }
-  } finally {
-    lease.settle({ type: "served" });
+/** The rest of a reply that has begun: no retry, and a fault is the reply's own end. Owns the lease. */
+class Rest implements Batches<ReplyEvent[]> {
+  readonly #batches: Batches<Batch>;
+  readonly #output: Output;
+  readonly #lease: Lease;
+  readonly #hears: { onFault: (fault: KiroFault) => void; onEnd: () => void };
+  #early: Batch | undefined;
+  #reading: Promise<unknown> | undefined;
+  #isOver = false;
+
+  constructor(
+    batches: Batches<Batch>,
+    output: Output,
+    lease: Lease,
+    hears: { onFault: (fault: KiroFault) => void; onEnd: () => void },
+    early: { events: ReplyEvent[]; fault: KiroFault | undefined },
+  ) {
+    const { events, fault } = early;
+    this.#batches = batches;
+    this.#output = output;
+    this.#lease = lease;
+    this.#hears = hears;
+    // It has been through the output.
+    this.#early = { events: events.concat(this.#ending(fault)) };
+  }
+
+  next(): Promise<IteratorResult<ReplyEvent[], void>> {
+    const reading = this.#read();
+    this.#reading = reading;
+    return reading;
+  }
+
+  async return(): Promise<IteratorResult<ReplyEvent[], void>> {
     try {
-      await batches.return();
+      await this.#reading;
     } finally {
-      lease.release();
-      onEnd();
+      await this.#end();
+    }
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async #read(): Promise<IteratorResult<ReplyEvent[], void>> {
+    const early = this.#early;
+    if (early !== undefined) {
+      this.#early = undefined;
+      return { done: false, value: early.events };
+    }
+    while (!this.#isOver && !this.#output.ended) {
+      const { done, value } = await this.#batches.next();
+      if (done === true) break;
+      const { events, fault } = value;
+      const out = this.#output.push(events);
+      for (const event of this.#ending(fault)) out.push(event);
+      if (out.length > 0) return { done: false, value: out };
+    }
+    await this.#end();
+    return { done: true, value: undefined };
+  }
+
+  #ending(fault: KiroFault | undefined): ReplyEvent[] {
+    if (fault === undefined) return [];
+    this.#hears.onFault(fault);
+    return this.#output.fail(fault.failure);
+  }
+
+  async #end(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#lease.settle({ type: "served" });
+    try {
+      await this.#batches.return();
+    } finally {
+      this.#lease.release();
+      this.#hears.onEnd();
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
-import type { ReplyEvent } from "../conversation/reply.ts";
+import type { Batches, ReplyEvent } from "../conversation/reply.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { PoolEmpty } from "../credentials/pool.ts";
 import type { KiroFault } from "../kiro/failure.ts";
@@ -30,11 +30,10 @@ import { type Decision, decide, verdictOn } from "./retry.ts";
 
 /**
  * An answer that has begun: at least one event that the client would see has come, so nothing is retried any more.
- * `events` owns an open socket: iterate it to its end or `return()` it. It never throws; its last batch ends with
- * `stop` or `failed`.
+ * `events` never throws; its last batch ends with `stop` or `failed`.
  */
 export type Reply = {
-  events: AsyncGenerator<ReplyEvent[], void, undefined>;
+  events: Batches<ReplyEvent[]>;
   model: string;
   credentialId: string;
   notices: Notice[];
@@ -46,7 +45,7 @@ export type Gateway = {
 };
 
 export function createGateway(deps: GatewayDeps): Gateway {
-  return { complete: async (request) => await complete(deps, request) };
+  return { complete: (request) => complete(deps, request) };
 }
 
 async function complete(
@@ -66,7 +65,8 @@ async function complete(
   const tried = new Set<string>();
   const take = async (mayWait: boolean): Promise<Result<Hand, PoolEmpty>> => {
     const want = { model: rendered.kiro.model.id, conversation: key, tried, mayWait };
-    const lease = await pool.acquire(source, want, deadline.signal);
+    let lease = pool.acquire(source, want, deadline);
+    if (lease instanceof Promise) lease = await lease;
     if (!lease.ok) return lease;
     tried.add(lease.value.credential.id);
     const { wireProfile } = lease.value.credential;
@@ -217,6 +217,7 @@ async function complete(
       if (waitMs > 0) await runtime.sleep(waitMs, deadline.signal);
     }
   } catch (error) {
+    // Who has waited rejects with the signal's reason.
     if (!deadline.signal.aborted || error !== deadline.signal.reason) throw error;
     return fail(signal.aborted ? clientLeft : (worst ?? tooLate));
   } finally {

@@ -2,8 +2,8 @@ import type { Runtime } from "../runtime.ts";
 
 /** The time that a request has, together with the client's patience. */
 export type Deadline = {
-  /** Aborts when the time is up or the client leaves. */
-  signal: AbortSignal;
+  /** Aborts when the time is up or the client leaves. Made when somebody first asks: most requests never wait. */
+  readonly signal: AbortSignal;
   leftMs(): number;
   /** Ends the watch. Without it the timer would run on. */
   close(): void;
@@ -15,6 +15,23 @@ export function startDeadline(
   client: AbortSignal,
 ): Deadline {
   const end = runtime.monotonic() + ms;
+  const leftMs = (): number => Math.max(0, end - runtime.monotonic());
+  let watch: { signal: AbortSignal; close(): void } | undefined;
+  return {
+    get signal() {
+      watch ??= startWatch(runtime, leftMs(), client);
+      return watch.signal;
+    },
+    leftMs,
+    close: () => watch?.close(),
+  };
+}
+
+function startWatch(
+  runtime: Pick<Runtime, "timer">,
+  ms: number,
+  client: AbortSignal,
+): { signal: AbortSignal; close(): void } {
   const abort = new AbortController();
   const leave = (): void => abort.abort(client.reason);
   const timer = runtime.timer(ms, () => abort.abort());
@@ -22,7 +39,6 @@ export function startDeadline(
   else client.addEventListener("abort", leave, { once: true });
   return {
     signal: abort.signal,
-    leftMs: () => Math.max(0, end - runtime.monotonic()),
     close() {
       timer.cancel();
       client.removeEventListener("abort", leave);

@@ -1,6 +1,14 @@
 import type { Credential } from "../credentials/credential.ts";
-import type { Pool, PoolEmpty } from "../credentials/pool.ts";
+import type {
+  CredentialSource,
+  Lease,
+  Pool,
+  PoolEmpty,
+  Until,
+  Want,
+} from "../credentials/pool.ts";
 import type { Tokens } from "../credentials/tokens.ts";
+import type { Result } from "../result.ts";
 
 type Side = { pool: Pick<Pool, "acquire">; tokens: Tokens };
 
@@ -9,19 +17,26 @@ type Side = { pool: Pick<Pool, "acquire">; tokens: Tokens };
  * are used up, and the request may fall back, by the gateway's.
  */
 export function withOwnCredentials(gateways: Side, users: Side): Side {
+  const ownFirst = async (
+    source: CredentialSource & { type: "user" },
+    want: Want,
+    until: Until,
+  ): Promise<Result<Lease, PoolEmpty>> => {
+    const own = await users.pool.acquire(source, want, until);
+    if (own.ok || !source.fallback || !isUsedUp(own.failure)) return own;
+    return await gateways.pool.acquire({ type: "pool" }, want, until);
+  };
   const sideOf = ({ owner }: Credential): Side => (owner === undefined ? gateways : users);
   return {
     pool: {
-      async acquire(source, want, signal) {
-        if (source.type !== "user") return await gateways.pool.acquire(source, want, signal);
-        const own = await users.pool.acquire(source, want, signal);
-        if (own.ok || !source.fallback || !isUsedUp(own.failure)) return own;
-        return await gateways.pool.acquire({ type: "pool" }, want, signal);
-      },
+      acquire: (source, want, until) =>
+        source.type === "user"
+          ? ownFirst(source, want, until)
+          : gateways.pool.acquire(source, want, until),
     },
     tokens: {
-      access: async (credential, options, signal) =>
-        await sideOf(credential).tokens.access(credential, options, signal),
+      access: (credential, options, until) =>
+        sideOf(credential).tokens.access(credential, options, until),
     },
   };
 }

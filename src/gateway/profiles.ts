@@ -1,11 +1,12 @@
 import { BoundedMap } from "../credentials/bounded-map.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { EventLog, Pool } from "../credentials/pool.ts";
+import type { RefreshFault } from "../credentials/refresh.ts";
 import type { AccountStore } from "../credentials/store.ts";
 import { type Access, type Tokens, unlessAborted } from "../credentials/tokens.ts";
 import { type Management, managementRegions } from "../kiro/management.ts";
 import type { UpstreamProfile } from "../kiro/profile.ts";
-import { ok } from "../result.ts";
+import { ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import { tell } from "./account.ts";
 
@@ -87,20 +88,32 @@ export function withProfiles(
     return flight;
   };
 
+  const accessTo = async (
+    given: Credential,
+    got: ReturnType<Tokens["access"]>,
+    signal: AbortSignal | undefined,
+  ): Promise<Result<Access, RefreshFault>> => {
+    const access = await got;
+    if (!access.ok) return access;
+    const credential = given.persistent ? (pool.current(given.id) ?? given) : given;
+    if (!mayHaveProfile(credential, profile)) return access;
+    const key = `${given.persistent ? given.id : "inline"} ${credential.version}`;
+    signal?.throwIfAborted();
+    const found =
+      remembered.get(key) ?? (await unlessAborted(flightFor(key, credential, access.value), signal));
+    if (found === undefined || found === "none") return access;
+    return ok({ ...access.value, profileArn: found.arn, apiRegion: found.region });
+  };
+
   return {
     ...tokens,
-    async access(given, options, signal) {
-      const access = await tokens.access(given, options, signal);
-      if (!access.ok) return access;
-      const credential = given.persistent ? (pool.current(given.id) ?? given) : given;
-      if (!mayHaveProfile(credential, profile)) return access;
-      const key = `${given.persistent ? given.id : "inline"} ${credential.version}`;
-      signal?.throwIfAborted();
-      const found =
-        remembered.get(key) ??
-        (await unlessAborted(flightFor(key, credential, access.value), signal));
-      if (found === undefined || found === "none") return access;
-      return ok({ ...access.value, profileArn: found.arn, apiRegion: found.region });
+    access(given, options, until) {
+      const access = tokens.access(given, options, until);
+      if (!(access instanceof Promise) && access.ok) {
+        const credential = given.persistent ? (pool.current(given.id) ?? given) : given;
+        if (!mayHaveProfile(credential, profile)) return access;
+      }
+      return accessTo(given, access, until?.signal);
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Conversation, WebSearch } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
-import type { ReplyEvent } from "../conversation/reply.ts";
+import type { Batches, ReplyEvent } from "../conversation/reply.ts";
 import { queryOf } from "../kiro/web-search.ts";
 import { ok, type Result } from "../result.ts";
 import type { CompletionRequest } from "./attempt.ts";
@@ -16,19 +16,29 @@ import { converse } from "./search-loop.ts";
  */
 export function withWebSearch(gateway: Gateway, deps: SearchDeps): Gateway {
   return {
-    async complete(request) {
+    complete(request) {
       const { webSearch, limits } = request.conversation;
-      if (webSearch === undefined || limits.maxTokens === 0) return await gateway.complete(request);
+      if (webSearch === undefined || limits.maxTokens === 0) return gateway.complete(request);
       const query = dedicatedQuery(request.conversation, webSearch);
-      if (query !== undefined) return await searchOnly(query, webSearch, request, deps);
-      const first = await gateway.complete(request);
-      if (!first.ok) return first;
-      const events = converse(first.value, webSearch, request, { ...deps, gateway });
-      // Enters the generator, so that `return()` closes the socket also if nobody ever asks for an event.
-      await events.next();
-      return ok({ ...first.value, events });
+      return query === undefined
+        ? searching(gateway, webSearch, request, deps)
+        : searchOnly(query, webSearch, request, deps);
     },
   };
+}
+
+async function searching(
+  gateway: Gateway,
+  webSearch: WebSearch,
+  request: CompletionRequest,
+  deps: SearchDeps,
+): Promise<Result<Reply, Failure>> {
+  const first = await gateway.complete(request);
+  if (!first.ok) return first;
+  const events = converse(first.value, webSearch, request, { ...deps, gateway });
+  // Enters the generator, so that `return()` closes the socket also if nobody ever asks for an event.
+  await events.next();
+  return ok({ ...first.value, events });
 }
 
 /** What Claude Code puts before the query in the request that it makes for nothing but a search. */
@@ -81,6 +91,6 @@ async function searchOnly(
   return ok({ ...reply, events: only(events) });
 }
 
-async function* only(events: ReplyEvent[]): AsyncGenerator<ReplyEvent[], void, undefined> {
+async function* only(events: ReplyEvent[]): Batches<ReplyEvent[]> {
   yield events;
 }

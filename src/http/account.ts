@@ -10,7 +10,6 @@ import type { Reservation } from "../usage/limits.ts";
 
 export type AccountDeps = {
   runtime: Pick<Runtime, "now" | "monotonic">;
-  log: Log;
   ledger: Pick<Ledger, "record">;
   metrics: Pick<Metrics, "begin">;
 };
@@ -32,7 +31,8 @@ export type OpenAccount = {
 
 export function openAccount(
   head: { requestId: string; wire: string },
-  { runtime, log, ledger, metrics }: AccountDeps,
+  { runtime, ledger, metrics }: AccountDeps,
+  log: Pick<Log, "info" | "warn">,
 ): OpenAccount {
   const startedAt = runtime.monotonic();
   const account: RequestAccount = {

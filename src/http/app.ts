@@ -10,14 +10,14 @@ import type { WireError } from "../wire/wire.ts";
 import { type AdminDeps, adminRoutes } from "./admin/admin.ts";
 import { readJson } from "./body.ts";
 import { callerOf } from "./caller.ts";
-import { type CompletionDeps, completions } from "./completions.ts";
-import type { HttpEnv } from "./env.ts";
+import { answerHeaders, type CompletionDeps, completions } from "./completions.ts";
+import type { Exchange, HttpEnv } from "./env.ts";
 import { type HealthDeps, healthRoutes } from "./health.ts";
 import { modelList, modelObject, type ModelEntry } from "./models.ts";
-import { canonicalPath } from "./paths.ts";
+import { canonicalPath, pathOf } from "./paths.ts";
 import { parseWithImages } from "./remote-images.ts";
 
-export type AppDeps = CompletionDeps & {
+export type AppDeps = Omit<CompletionDeps, "stopping"> & {
   admin?: AdminDeps;
   health: HealthDeps;
   /** The models to list, newest first, and the one an id or alias means. */
@@ -34,10 +34,11 @@ const PROBES = new Set(["/", "/api/hello", "/healthz", "/readyz", "/metrics"]);
 /** The HTTP surface. A request goes in, a `Response` comes out; no socket is needed to try it. */
 export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const { runtime, log } = deps;
+  const newId = (): string => `req_${runtime.randomUUID().replaceAll("-", "")}`;
   const app = new Hono<HttpEnv>({ getPath: (request) => canonicalPath(request.url) });
 
   app.use(async (c, next) => {
-    const id = `req_${runtime.randomUUID().replaceAll("-", "")}`;
+    const id = newId();
     c.set("requestId", id);
     const startedAt = runtime.monotonic();
     await next();
@@ -52,11 +53,9 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
         durationMs: Math.round(runtime.monotonic() - startedAt),
       });
     }
-    c.res.headers.set("x-content-type-options", "nosniff");
     // The rest of such a body can't be told from the next request.
     if (c.res.status === 408 || deps.health.stopping()) c.res.headers.set("connection", "close");
-    c.res.headers.set("request-id", id);
-    c.res.headers.set("x-request-id", id);
+    for (const [name, value] of Object.entries(answerHeaders(id))) c.res.headers.set(name, value);
   });
   const withCors = cors({
     origin: deps.corsOrigins.includes("*") ? "*" : deps.corsOrigins,
@@ -83,25 +82,33 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
 
   if (deps.admin !== undefined) app.route("/api/admin", adminRoutes(deps.admin));
 
-  app.post("/v1/messages", completions(messages, deps));
+  const served = { ...deps, stopping: () => deps.health.stopping() };
+  const direct = new Map([
+    ["/v1/messages", completions(messages, served)],
+    ["/v1/chat/completions", completions(chat, served)],
+    ["/v1/responses", completions(responses, served)],
+  ]);
+  for (const [path, answer] of direct) {
+    app.post(path, async (c) => {
+      c.set("logged", true);
+      return await answer(exchangeOf(c));
+    });
+  }
   app.post("/v1/messages/count_tokens", async (c) => {
-    const counted = await countTokens(c, deps);
+    const counted = await countTokens(exchangeOf(c), deps);
     return counted.ok
       ? Response.json({ input_tokens: counted.value })
       : errorResponse(messages.failure(counted.failure, c.get("requestId")));
   });
 
-  app.post("/v1/chat/completions", completions(chat, deps));
-  app.post("/v1/responses", completions(responses, deps));
-
   app.get("/v1/models", async (c) => {
-    const caller = await callerOf(c, deps);
+    const caller = await callerOf(exchangeOf(c), deps);
     if (!caller.ok)
       return errorResponse(callersError(c.req.raw, caller.failure, c.get("requestId")));
     return Response.json(modelList(deps.models.list()));
   });
   app.get("/v1/models/:id{.+}", async (c) => {
-    const caller = await callerOf(c, deps);
+    const caller = await callerOf(exchangeOf(c), deps);
     if (!caller.ok)
       return errorResponse(callersError(c.req.raw, caller.failure, c.get("requestId")));
     const id = c.req.param("id");
@@ -120,6 +127,17 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     const failure: Failure = { kind: "internal", message: "Internal error" };
     return errorResponse(sharedError(failure, c.get("requestId")));
   });
+
+  // What agents ask for all the time goes past the router and its middlewares, which cost as much as all else on the way in.
+  const routed = app.fetch;
+  app.fetch = (request, env = {}, context) => {
+    const answer =
+      request.method === "POST" && !request.headers.has("origin")
+        ? direct.get(pathOf(request.url))
+        : undefined;
+    if (answer === undefined) return routed(request, env, context);
+    return answer({ request, id: newId(), server: "server" in env ? env.server : undefined });
+  };
   return app;
 }
 
@@ -129,10 +147,14 @@ function isLocal(origin: string): boolean {
   return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);
 }
 
-async function countTokens(c: Context<HttpEnv>, deps: AppDeps): Promise<Result<number, Failure>> {
-  const caller = await callerOf(c, deps);
+function exchangeOf(c: Context<HttpEnv>): Exchange {
+  return { request: c.req.raw, id: c.get("requestId"), server: c.env.server };
+}
+
+async function countTokens(exchange: Exchange, deps: AppDeps): Promise<Result<number, Failure>> {
+  const caller = await callerOf(exchange, deps);
   if (!caller.ok) return caller;
-  const request = c.req.raw;
+  const { request } = exchange;
   const body = await readJson(request, deps.body, deps.runtime);
   if (!body.ok) return body;
   const conversation = await parseWithImages(

@@ -46,16 +46,15 @@ export async function readJson(
   }
 }
 
-async function readText(request: Request, maxBytes: number): Promise<Result<string, Failure>> {
+function readText(request: Request, maxBytes: number): Promise<Result<string, Failure>> {
   const { headers } = request;
-  if (headers.has("content-length") && !headers.has("content-encoding")) {
-    try {
-      // The length was looked at before.
-      return ok(await request.text());
-    } catch {
-      return fail(brokenOff);
-    }
-  }
+  return headers.has("content-length") && !headers.has("content-encoding")
+    ? // The length was looked at before.
+      request.text().then(ok, () => fail(brokenOff))
+    : readDecoded(request, maxBytes);
+}
+
+async function readDecoded(request: Request, maxBytes: number): Promise<Result<string, Failure>> {
   const bytes = await readBytes(request, maxBytes);
   return bytes.ok ? ok(new TextDecoder().decode(bytes.value)) : bytes;
 }

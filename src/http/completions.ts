@@ -1,24 +1,25 @@
-import type { Context } from "hono";
 import type { Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import type { ReplyEvent } from "../conversation/reply.ts";
 import type { Gateway, Reply } from "../gateway/complete.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { TokenCounter } from "../tokens/counter.ts";
 import type { Limits } from "../usage/limits.ts";
 import type { Encoder, Wire } from "../wire/wire.ts";
 import { type AccountDeps, type OpenAccount, openAccount } from "./account.ts";
 import { type BodyLimits, readJson } from "./body.ts";
 import { type CallerDeps, callerOf } from "./caller.ts";
-import { cutOffBy } from "./cut-off.ts";
-import type { HttpEnv } from "./env.ts";
+import { createCutOffs } from "./cut-off.ts";
+import type { Exchange } from "./env.ts";
 import { eventStream } from "./event-stream.ts";
 import { parseWithImages, type RemoteImages } from "./remote-images.ts";
 import { within } from "./within.ts";
 
 export type CompletionDeps = AccountDeps &
   CallerDeps & {
+    log: Log;
     gateway: Gateway;
     counter: TokenCounter;
     runtime: Runtime;
@@ -29,6 +30,8 @@ export type CompletionDeps = AccountDeps &
     heartbeatMs: number;
     /** How long a client may read nothing of what was sent to it. */
     stalledMs: number;
+    /** The server takes no new connections any more. */
+    stopping(): boolean;
     /** Aborts when running answers have to end, because the server does. */
     closing: AbortSignal;
     /** Without it, requests with images to be fetched are refused. */
@@ -43,60 +46,94 @@ const SHUTTING_DOWN: Failure = {
   message: "The gateway is shutting down. Try again.",
 };
 
+const EVENT_STREAM_HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no",
+};
+
 /** How long a connection may be silent between two requests. */
 export const IDLE_SECONDS = 120;
 
+/** What is on every answer. */
+export function answerHeaders(requestId: string): Record<string, string> {
+  return {
+    "x-content-type-options": "nosniff",
+    "request-id": requestId,
+    "x-request-id": requestId,
+  };
+}
+
+/** Answers one request of a client protocol; never rejects. */
+export type Completions = (exchange: Exchange) => Promise<Response>;
+
 /** One handler for all client protocols: authenticate, parse, complete, and then stream or fold. */
-export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
-  return async (c: Context<HttpEnv>): Promise<Response> => {
-    const { runtime } = deps;
-    const requestId = c.get("requestId");
-    c.set("logged", true);
-    const request = c.req.raw;
+export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps): Completions {
+  const { runtime } = deps;
+  const cutOffBy = createCutOffs(deps.closing);
+
+  return async (exchange) => {
+    const { request, id: requestId, server } = exchange;
     // Bun closes a connection that has been silent for some time, also before the head is out.
-    c.env.server?.timeout(request, 0);
+    server?.timeout(request, 0);
     const log = deps.log.child({ request: requestId });
-    const open = openAccount({ requestId, wire: wire.name }, { ...deps, log });
+    const open = openAccount({ requestId, wire: wire.name }, deps, log);
     const { account, notices } = open;
-    const cutOff = cutOffBy(request.signal, deps.closing);
+    let onLeft: (() => void) | undefined;
+    const cutOff = cutOffBy(request.signal, () => onLeft?.());
 
     const finish = (...end: Parameters<OpenAccount["close"]>): void => {
       cutOff.close();
       // The next request on the connection may be long in coming, but not for ever.
-      if (open.close(...end)) c.env.server?.timeout(request, IDLE_SECONDS);
+      if (open.close(...end)) server?.timeout(request, IDLE_SECONDS);
     };
     /** What is cut off by us looks from inside as if the client had left. */
     const asSeen = (failure: Failure): Failure =>
       deps.closing.aborted && !request.signal.aborted ? SHUTTING_DOWN : failure;
+    const headers = (more?: Record<string, string>, isLast = deps.stopping()) => {
+      const all = answerHeaders(requestId);
+      if (notices.length > 0) all["x-kiro-proxy-notice"] = noticeText(notices);
+      if (isLast) all["connection"] = "close";
+      return more === undefined ? all : Object.assign(all, more);
+    };
     const refuse = (inner: Failure): Response => {
       const failure = asSeen(inner);
       const error = wire.failure(failure, requestId);
       if (request.signal.aborted) finish(499, "cancelled");
       else finish(error.status, "failed", failure);
+      // The rest of a body that came too slowly can't be told from the next request.
+      const isLast = error.status === 408 || deps.stopping();
       return Response.json(error.body, {
         status: error.status,
-        headers: { ...noticeHeader(notices), ...error.headers },
+        headers: headers(error.headers, isLast),
       });
     };
 
-    const answer = async (): Promise<Response> => {
-      const caller = await callerOf(c, deps);
+    const bug = (error: unknown): void =>
+      log.error("bug", {
+        detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+
+    try {
+      let caller = callerOf(exchange, deps);
+      if (caller instanceof Promise) caller = await caller;
       if (!caller.ok) return refuse(caller.failure);
       const { name, user, source } = caller.value;
       account.caller = name;
       if (user !== undefined) account.user = user.id;
       const body = await readJson(request, deps.body, runtime);
       if (!body.ok) return refuse(body.failure);
-      const parsed = await parseWithImages(
+      let parsed = parseWithImages(
         (images) => wire.parse(body.value, request.headers, images),
         deps.remoteImages,
         request.signal,
       );
+      if (parsed instanceof Promise) parsed = await parsed;
       if (!parsed.ok) return refuse(parsed.failure);
       const { conversation, stream } = parsed.value;
       account.model = conversation.model.slice(0, 100);
       account.stream = stream;
-      notices.push(...conversation.notices);
+      for (const notice of conversation.notices) notices.push(notice);
 
       const promptTokens = deps.counter.quick(conversation);
       const begin = async (): Promise<Result<Reply, Failure>> => {
@@ -122,9 +159,8 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
         account.credential = begun.value.credentialId;
         // Bun may drop a response whose client has gone without ever asking for its body.
         const { events } = begun.value;
-        const leave = (): void => void events.return().then(() => finish(499, "cancelled"));
-        request.signal.addEventListener("abort", leave, { once: true });
-        notices.push(...begun.value.notices);
+        onLeft = () => void events.return().then(() => finish(499, "cancelled"));
+        for (const notice of begun.value.notices) notices.push(notice);
         return begun;
       };
       const encoder = parsed.value.encoder({
@@ -140,7 +176,7 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
         const folded = await fold(wire, encoder, reply.value, request.signal, open.note);
         if (!folded.ok) return refuse(folded.failure);
         finish(200, "complete");
-        return Response.json(folded.value, { headers: noticeHeader(notices) });
+        return Response.json(folded.value, { headers: headers() });
       }
 
       const early = await within(runtime, deps.headWithinMs, begun);
@@ -159,23 +195,12 @@ export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps) {
         onEvents: open.note,
         onEnd: ({ outcome, failure }) =>
           finish(outcome === "cancelled" ? 499 : 200, outcome, failure),
-        onBug: (error) => log.error("bug", { detail: describe(error) }),
+        onBug: bug,
       });
-      return new Response(sse, {
-        headers: {
-          "content-type": "text/event-stream; charset=utf-8",
-          "cache-control": "no-cache",
-          "x-accel-buffering": "no",
-          ...noticeHeader(notices),
-        },
-      });
-    };
-
-    try {
-      return await answer();
+      return new Response(sse, { headers: headers(EVENT_STREAM_HEADERS) });
     } catch (error) {
-      finish(500, "failed", { kind: "internal", message: "Internal error" });
-      throw error;
+      bug(error);
+      return refuse({ kind: "internal", message: "Internal error" });
     }
   };
 }
@@ -203,8 +228,7 @@ async function fold<Event>(
 const NOTICE_HEADER_MAX = 1_000;
 
 /** Names what was ignored, moved, shortened or dropped, so that nobody has to guess: `code; code: detail, detail`. */
-function noticeHeader(notices: Notice[]): Record<string, string> {
-  if (notices.length === 0) return {};
+function noticeText(notices: Notice[]): string {
   const byCode = Map.groupBy(notices, ({ code }) => code);
   const texts = Array.from(byCode, ([code, group]) => {
     const details = new Set(group.flatMap(({ detail }) => detail ?? []));
@@ -212,9 +236,5 @@ function noticeHeader(notices: Notice[]): Record<string, string> {
   });
   // A header takes visible ASCII only.
   const text = texts.join("; ").replaceAll(/[^\x20-\x7e]/g, "?");
-  return { "x-kiro-proxy-notice": text.slice(0, NOTICE_HEADER_MAX) };
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return text.slice(0, NOTICE_HEADER_MAX);
 }

@@ -1,11 +1,15 @@
-/** What Hono carries along with a request. `server` is absent when the app is called without one, as tests do. */
+/** What the app asks of the server. */
+export type Server = {
+  timeout(request: Request, seconds: number): void;
+  requestIP(request: Request): { address: string } | null;
+};
+
+/** One request on its way through the app. `server` is absent when the app is called without one, as tests do. */
+export type Exchange = { request: Request; id: string; server: Server | undefined };
+
+/** What Hono carries along with a request. */
 export type HttpEnv = {
-  Bindings: {
-    server?: {
-      timeout(request: Request, seconds: number): void;
-      requestIP(request: Request): { address: string } | null;
-    };
-  };
+  Bindings: { server?: Server };
   Variables: {
     requestId: string;
     /** What the log names instead of the path. */

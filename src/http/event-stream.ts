@@ -1,5 +1,5 @@
 import type { Failure } from "../conversation/failure.ts";
-import type { ReplyEvent } from "../conversation/reply.ts";
+import type { Batches, ReplyEvent } from "../conversation/reply.ts";
 import type { Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Encoder, Wire } from "../wire/wire.ts";
@@ -25,7 +25,7 @@ export function eventStream<Event>(deps: {
   runtime: Runtime;
   wire: Wire<Event>;
   encoder: Encoder<Event>;
-  begun: Promise<Result<{ events: AsyncGenerator<ReplyEvent[], void, undefined> }, Failure>>;
+  begun: Promise<Result<{ events: Batches<ReplyEvent[]> }, Failure>>;
   /** The head has left before the reply began, so the first heartbeat is due at once. */
   late: boolean;
   signal: AbortSignal;
@@ -53,7 +53,8 @@ export function eventStream<Event>(deps: {
       heartbeat = runtime.timer(deps.heartbeatMs, beat);
     };
     let heartbeat = runtime.timer(deps.late ? 0 : deps.heartbeatMs, beat);
-    const send = async (events: ReplyEvent[]): Promise<StreamEnd | undefined> => {
+    /** Encodes and writes; gives the end if these events hold it. */
+    const send = (events: ReplyEvent[]): StreamEnd | undefined => {
       deps.onEvents(events);
       let text = "";
       let end: StreamEnd | undefined;
@@ -67,14 +68,13 @@ export function eventStream<Event>(deps: {
       if (end?.outcome === "complete") text += wire.trailer;
       if (text !== "") write(text);
       heartbeat.refresh();
-      if (draining !== undefined) {
-        const drained = untilDrained(draining, signal);
-        if ((await within(runtime, deps.stalledMs, drained)) !== true) {
-          return { outcome: "cancelled" };
-        }
-        draining = undefined;
-      }
       return end;
+    };
+    /** Whether the client has taken in time what was sent to it. */
+    const drained = async (waiting: Promise<unknown>): Promise<boolean> => {
+      const taken = await within(runtime, deps.stalledMs, untilDrained(waiting, signal));
+      draining = undefined;
+      return taken === true;
     };
 
     try {
@@ -82,12 +82,13 @@ export function eventStream<Event>(deps: {
       if (!begun.ok) {
         if (signal.aborted) return { outcome: "cancelled" };
         const failure = deps.asSeen(begun.failure);
-        await send([{ type: "failed", failure }]);
+        send([{ type: "failed", failure }]);
         return { outcome: "failed", failure };
       }
       for await (const events of begun.value.events) {
         if (signal.aborted) return { outcome: "cancelled" };
-        const end = await send(events);
+        const end = send(events);
+        if (draining !== undefined && !(await drained(draining))) return { outcome: "cancelled" };
         if (end !== undefined) return signal.aborted ? { outcome: "cancelled" } : end;
       }
       // A departed client's reply is returned from outside, also while this waits for it to drain.

@@ -11,9 +11,11 @@ export function canonicalPath(url: string): string {
 
 const API = /^\/(messages|models|chat\/completions|responses)(\/|$)/;
 
-function pathOf(url: string): string {
+/** The path of a URL as it was sent. */
+export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   if (start === -1) return "/";
-  const end = url.slice(start).search(/[?#]/);
-  return end === -1 ? url.slice(start) : url.slice(start, start + end);
+  const end = url.indexOf("?", start);
+  // A server never sees what follows a `#`, but callers inside the process may.
+  return (end === -1 ? url.slice(start) : url.slice(start, end)).split("#", 1)[0] ?? "/";
 }

@@ -50,11 +50,11 @@ export function createRemoteImages(deps: ImageFetchDeps): RemoteImages {
  * Parses a request, fetching its remote images if there is something to fetch them with. Parsing is pure, so it is done
  * twice: once to see which images there are and that nothing else is wrong, and once with the images.
  */
-export async function parseWithImages<T>(
+export function parseWithImages<T>(
   parse: (images?: ImageLookup) => Result<T, Failure>,
   images: RemoteImages | undefined,
   signal: AbortSignal,
-): Promise<Result<T, Failure>> {
+): Result<T, Failure> | Promise<Result<T, Failure>> {
   if (images === undefined) return parse();
   const urls: string[] = [];
   const blank: Image = { type: "image", format: "png", base64: "" };
@@ -63,12 +63,13 @@ export async function parseWithImages<T>(
     return fail(`At most ${COUNT_MAX} images are fetched for one request; send others as base64`);
   });
   if (!first.ok || urls.length === 0) return first;
-  const found = await images.fetch(new Set(urls), signal);
-  return parse((url) => {
-    const image = found.get(url) ?? fail("it was not fetched");
-    // Claude Code takes the images out of its history when it reads these words.
-    return image.ok ? image : fail(`Could not process image: ${image.failure}`);
-  });
+  return images.fetch(new Set(urls), signal).then((found) =>
+    parse((url) => {
+      const image = found.get(url) ?? fail("it was not fetched");
+      // Claude Code takes the images out of its history when it reads these words.
+      return image.ok ? image : fail(`Could not process image: ${image.failure}`);
+    }),
+  );
 }
 
 type Entry = { image: Image; bytes: number; expiresAt: number };

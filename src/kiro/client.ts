@@ -1,9 +1,9 @@
-import type { ReplyEvent } from "../conversation/reply.ts";
-import { createFrameDecoder } from "../eventstream/decoder.ts";
+import type { Batches, ReplyEvent } from "../conversation/reply.ts";
+import { createFrameDecoder, type FrameDecoder } from "../eventstream/decoder.ts";
 import type { Frame } from "../eventstream/frame.ts";
 import { proxyOption } from "../proxy.ts";
 import { fail, ok, type Result } from "../result.ts";
-import type { Runtime } from "../runtime.ts";
+import type { Runtime, Timer } from "../runtime.ts";
 import type { Secret } from "../secret.ts";
 import { chatCall, withProfileArn } from "./endpoint.ts";
 import { createEventReader, type KiroEvent } from "./events.ts";
@@ -48,6 +48,8 @@ export type Attempt = {
   response: ResponseOptions;
   /** How this call is written, where that is not as the client's own profile has it. */
   profile?: UpstreamProfile;
+  /** The host to ask, a template; the profile's own unless told. */
+  host?: string;
   /** Hears what comes back, where it is to be kept. */
   recording?: Recording;
   /** The client's; its abort closes the upstream socket at once. */
@@ -67,10 +69,10 @@ export type Recording = {
 /** The upstream behind an interface, so that another HTTP client can take its place. */
 export type KiroClient = {
   /**
-   * One HTTP attempt: no retry, no other credential. The generator never throws for what the world can do, and must
-   * be iterated to its end or `return()`ed: it owns an open socket.
+   * One HTTP attempt: no retry, no other credential. The batches never throw for what the world can do, and must be
+   * read to their end or `return()`ed: they own an open socket.
    */
-  send(attempt: Attempt): Promise<Result<AsyncGenerator<Batch, void, undefined>, KiroFault>>;
+  send(attempt: Attempt): Promise<Result<Batches<Batch>, KiroFault>>;
 };
 
 /** More of an error body than this is of no use. */
@@ -80,41 +82,40 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
   const { runtime } = deps;
   return {
     async send(attempt) {
-      const { profile = deps.profile } = attempt;
-      const call = chatCall(profile, attempt.access, {
+      const { profile = deps.profile, recording, access } = attempt;
+      const call = chatCall(profile, access, {
         attempt: attempt.number,
         maxAttempts: attempt.maxAttempts,
         invocationId: runtime.randomUUID(),
+        host: attempt.host,
       });
-      const watch = createWatch(runtime, profile, attempt);
-      const { recording } = attempt;
+      const watch = new Watch(runtime, profile, attempt);
       try {
         const response = await runtime.fetch(call.url, {
           method: "POST",
           headers: call.headers,
-          body: withProfileArn(attempt.body, attempt.access.profileArn),
+          body: withProfileArn(attempt.body, access.profileArn),
           signal: watch.signal,
           redirect: "manual",
           // The limits are ours; Bun's own idle limit would cut a long silence first.
           timeout: false,
-          ...proxyOption(attempt.access.proxyUrl),
+          ...proxyOption(access.proxyUrl),
         });
-        const { context } = attempt.response;
         recording?.answered(response.status, response.headers);
         if (response.status !== 200) {
           const body = await readStart(response);
           watch.close();
           const { status, headers } = response;
-          const fault = faultOfResponse({ status, headers, body }, context);
+          const fault = faultOfResponse({ status, headers, body }, attempt.response.context);
           recording?.bytes(Buffer.from(body));
           recording?.ended("whole", fault);
           return fail(fault);
         }
         watch.headersCame();
-        return ok(read(response, createResponse(attempt.response), watch, recording));
+        return ok(new Answer(response, createResponse(attempt.response), watch, recording));
       } catch (error) {
         watch.close();
-        const fault = faultOfNetwork(watch.cause() ?? causeOf(error));
+        const fault = faultOfNetwork(watch.cause ?? causeOf(error));
         recording?.ended("broken", fault);
         return fail(fault);
       }
@@ -122,74 +123,104 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
   };
 }
 
-async function* read(
-  response: Response,
-  machine: ResponseMachine,
-  watch: Watch,
-  recording: Recording | undefined,
-): AsyncGenerator<Batch, void, undefined> {
-  const decoder = createFrameDecoder();
-  const toEvent = createEventReader();
-  const reader = response.body?.getReader();
-  let ending: Ending = "left";
-  let ended: KiroFault | undefined;
-  try {
-    for (;;) {
-      const chunk = reader === undefined ? "end" : await nextChunk(reader);
-      if (chunk === "end") break;
-      if (chunk === "broken") {
-        ending = "broken";
-        ended = faultOfNetwork(watch.cause() ?? "reset");
-        yield { events: [], fault: ended };
-        return;
-      }
-      recording?.bytes(chunk);
-      watch.bytesCame();
-      const { frames, fault } = decoder.push(chunk);
-      const batch = feed(machine, toEvent, frames);
-      if (batch.fault === undefined && fault !== undefined) batch.fault = faultOfFrame(fault);
-      ended = batch.fault;
-      // Fragments of a tool call and hidden thinking are events too, though nothing is to be seen yet.
-      if (frames.length > 0) watch.eventCame();
-      if (batch.events.length > 0 || batch.fault !== undefined) yield batch;
-      if (batch.fault !== undefined) return;
-    }
-    ending = "whole";
-    const truncated = decoder.end();
-    const last =
-      truncated === undefined ? machine.end() : { events: [], fault: faultOfFrame(truncated) };
-    ended = last.fault;
-    yield last;
-  } finally {
-    watch.close(ending === "whole");
-    recording?.ended(ending, ended);
-  }
-}
-
 type ChunkReader = { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> };
 
-async function nextChunk(reader: ChunkReader): Promise<Uint8Array | "end" | "broken"> {
-  try {
-    const { done, value } = await reader.read();
-    return done || value === undefined ? "end" : value;
-  } catch {
-    // A reset, or our own abort: the caller's watch knows which.
-    return "broken";
-  }
-}
+const DONE: { done: true; value: undefined } = { done: true, value: undefined };
 
-function feed(
-  machine: ResponseMachine,
-  toEvent: (frame: Frame) => KiroEvent,
-  frames: Frame[],
-): Batch {
-  const events: ReplyEvent[] = [];
-  for (const frame of frames) {
-    const batch = machine.push(toEvent(frame));
-    for (const event of batch.events) events.push(event);
-    if (batch.fault !== undefined) return { events, fault: batch.fault };
+/** The body of an answer, batch by batch. Each step of an async generator would cost some microseconds more. */
+class Answer implements Batches<Batch> {
+  readonly #reader: ChunkReader | undefined;
+  readonly #machine: ResponseMachine;
+  readonly #watch: Watch;
+  readonly #recording: Recording | undefined;
+  readonly #decoder: FrameDecoder = createFrameDecoder();
+  readonly #toEvent: (frame: Frame) => KiroEvent = createEventReader();
+  #reading: Promise<unknown> | undefined;
+  #isOver = false;
+
+  constructor(
+    { body }: Response,
+    machine: ResponseMachine,
+    watch: Watch,
+    recording: Recording | undefined,
+  ) {
+    this.#reader = body?.getReader();
+    this.#machine = machine;
+    this.#watch = watch;
+    this.#recording = recording;
   }
-  return { events };
+
+  next(): Promise<IteratorResult<Batch, void>> {
+    const reading = this.#read();
+    this.#reading = reading;
+    return reading;
+  }
+
+  async return(): Promise<IteratorResult<Batch, void>> {
+    try {
+      await this.#reading;
+    } finally {
+      this.#end("left");
+    }
+    return DONE;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async #read(): Promise<IteratorResult<Batch, void>> {
+    while (!this.#isOver) {
+      let chunk: Uint8Array | undefined;
+      try {
+        chunk = (await this.#reader?.read())?.value;
+      } catch {
+        // A reset, or our own abort: the watch knows which.
+        const fault = faultOfNetwork(this.#watch.cause ?? "reset");
+        return this.#last("broken", { events: [], fault });
+      }
+      if (chunk === undefined) {
+        const truncated = this.#decoder.end();
+        return this.#last(
+          "whole",
+          truncated === undefined
+            ? this.#machine.end()
+            : { events: [], fault: faultOfFrame(truncated) },
+        );
+      }
+      const batch = this.#take(chunk);
+      if (batch.fault !== undefined) return this.#last("left", batch);
+      if (batch.events.length > 0) return { done: false, value: batch };
+    }
+    return DONE;
+  }
+
+  #take(chunk: Uint8Array): Batch {
+    this.#recording?.bytes(chunk);
+    this.#watch.bytesCame();
+    const { frames, fault } = this.#decoder.push(chunk);
+    // Fragments of a tool call and hidden thinking are events too, though nothing is to be seen yet.
+    if (frames.length > 0) this.#watch.eventCame();
+    const events: ReplyEvent[] = [];
+    for (const frame of frames) {
+      const batch = this.#machine.push(this.#toEvent(frame));
+      for (const event of batch.events) events.push(event);
+      if (batch.fault !== undefined) return { events, fault: batch.fault };
+    }
+    return fault === undefined ? { events } : { events, fault: faultOfFrame(fault) };
+  }
+
+  #last(ending: Ending, batch: Batch): IteratorResult<Batch, void> {
+    this.#end(ending, batch.fault);
+    return { done: false, value: batch };
+  }
+
+  #end(ending: Ending, fault?: KiroFault): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#watch.close(ending === "whole");
+    this.#recording?.ended(ending, fault);
+  }
 }
 
 async function readStart(response: Response): Promise<string> {
@@ -210,52 +241,97 @@ export function causeOf(error: unknown): NetworkCause {
   return code === "ECONNRESET" ? "reset" : "connect";
 }
 
-/** The time limits of one attempt, and the one signal that ends it: the client's departure or a limit. */
-type Watch = {
-  signal: AbortSignal;
+/**
+ * The time limits of one attempt, and the one signal that ends it: the client's departure or a limit. One timer for all
+ * limits, which looks at the clock when it fires: to restart one with every chunk costs more than to note the time.
+ */
+class Watch {
   /** Which limit has struck, if one has. */
-  cause(): NetworkCause | undefined;
-  headersCame(): void;
-  bytesCame(): void;
-  eventCame(): void;
-  /** To be called at the end, `isWhole` where the body has been read to its own. */
-  close(isWhole?: boolean): void;
-};
+  cause: NetworkCause | undefined;
+  readonly #runtime: Pick<Runtime, "monotonic" | "timer">;
+  readonly #limits: UpstreamProfile["limits"];
+  readonly #client: AbortSignal;
+  readonly #abort = new AbortController();
+  readonly #leave = (): void => this.#abort.abort();
+  readonly #endAt: number;
+  /** When the first event, or before that the head, has to be there. */
+  #eventBy: number;
+  #waitsFor: NetworkCause | undefined = "headers-timeout";
+  #lastBytesAt = Number.POSITIVE_INFINITY;
+  #firesAt = Number.POSITIVE_INFINITY;
+  #timer: Timer | undefined;
 
-function createWatch(
-  runtime: Runtime,
-  { limits }: UpstreamProfile,
-  { signal: client, totalMs = limits.totalMs }: Pick<Attempt, "signal" | "totalMs">,
-): Watch {
-  const abort = new AbortController();
-  let cause: NetworkCause | undefined;
-  const strike = (limit: NetworkCause) => (): void => {
-    cause = limit;
-    abort.abort();
-  };
-  const leave = (): void => abort.abort();
-  if (client.aborted) leave();
-  else client.addEventListener("abort", leave, { once: true });
-  const total = runtime.timer(Math.min(totalMs, limits.totalMs), strike("total-timeout"));
-  let waiting = runtime.timer(limits.headersMs, strike("headers-timeout"));
-  let idle: ReturnType<Runtime["timer"]> | undefined;
-  return {
-    signal: abort.signal,
-    cause: () => cause,
-    headersCame() {
-      waiting.cancel();
-      waiting = runtime.timer(limits.firstEventMs, strike("first-event-timeout"));
-      idle = runtime.timer(limits.idleMs, strike("idle-timeout"));
-    },
-    bytesCame: () => idle?.refresh(),
-    eventCame: () => waiting.cancel(),
-    close(isWhole = false) {
-      client.removeEventListener("abort", leave);
-      total.cancel();
-      waiting.cancel();
-      idle?.cancel();
-      // `return()` on a body does not close its socket; only the abort does. After a whole body it only costs 10 µs.
-      if (!isWhole) abort.abort();
-    },
-  };
+  constructor(
+    runtime: Runtime,
+    { limits }: UpstreamProfile,
+    { signal, totalMs = limits.totalMs }: Pick<Attempt, "signal" | "totalMs">,
+  ) {
+    const now = runtime.monotonic();
+    this.#runtime = runtime;
+    this.#limits = limits;
+    this.#client = signal;
+    this.#endAt = now + Math.min(totalMs, limits.totalMs);
+    this.#eventBy = now + limits.headersMs;
+    if (signal.aborted) this.#leave();
+    else signal.addEventListener("abort", this.#leave, { once: true });
+    this.#arm(now);
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  headersCame(): void {
+    const now = this.#runtime.monotonic();
+    this.#waitsFor = "first-event-timeout";
+    this.#eventBy = now + this.#limits.firstEventMs;
+    this.#lastBytesAt = now;
+    this.#arm(now);
+  }
+
+  bytesCame(): void {
+    this.#lastBytesAt = this.#runtime.monotonic();
+  }
+
+  eventCame(): void {
+    this.#waitsFor = undefined;
+  }
+
+  /** To be called at the end, `isWhole` where the body has been read to its own. */
+  close(isWhole = false): void {
+    this.#client.removeEventListener("abort", this.#leave);
+    this.#timer?.cancel();
+    // `return()` on a body does not close its socket; only the abort does. After a whole body it only costs 10 µs.
+    if (!isWhole) this.#abort.abort();
+  }
+
+  /** The limit that is next, and when. */
+  #next(): { at: number; cause: NetworkCause } {
+    const idleAt = this.#lastBytesAt + this.#limits.idleMs;
+    const eventBy = this.#waitsFor === undefined ? Number.POSITIVE_INFINITY : this.#eventBy;
+    if (this.#endAt <= idleAt && this.#endAt <= eventBy) {
+      return { at: this.#endAt, cause: "total-timeout" };
+    }
+    return this.#waitsFor !== undefined && eventBy <= idleAt
+      ? { at: eventBy, cause: this.#waitsFor }
+      : { at: idleAt, cause: "idle-timeout" };
+  }
+
+  #arm(now: number): void {
+    const { at } = this.#next();
+    // One that fires too early starts another.
+    if (this.#firesAt <= at) return;
+    this.#timer?.cancel();
+    this.#firesAt = at;
+    this.#timer = this.#runtime.timer(at - now, () => this.#fire());
+  }
+
+  #fire(): void {
+    const now = this.#runtime.monotonic();
+    const { at, cause } = this.#next();
+    this.#firesAt = Number.POSITIVE_INFINITY;
+    if (now < at) return this.#arm(now);
+    this.cause = cause;
+    this.#abort.abort();
+  }
 }

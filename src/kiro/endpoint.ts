@@ -3,7 +3,13 @@ import { fill, type UpstreamProfile } from "./profile.ts";
 
 export type HttpCall = { url: string; headers: Record<string, string> };
 
-export type CallNumbers = { attempt: number; maxAttempts: number; invocationId: string };
+export type CallNumbers = {
+  attempt: number;
+  maxAttempts: number;
+  invocationId: string;
+  /** The host to ask, a template; the profile's own unless told. */
+  host?: string | undefined;
+};
 
 /** Where and with which headers `generateAssistantResponse` is called. `attempt` counts from 1. */
 export function chatCall(profile: UpstreamProfile, access: Access, numbers: CallNumbers): HttpCall {
@@ -43,18 +49,54 @@ export function managementCall(
 }
 
 function call(
-  { hosts, versions }: UpstreamProfile,
+  profile: UpstreamProfile,
   { access, region, path }: { access: Access; region: string; path: string },
   templates: Record<string, string>,
-  numbers: CallNumbers,
+  { host = profile.hosts.api, ...numbers }: CallNumbers,
 ): HttpCall {
-  const values = { ...versions, ...numbers, region, machineId: access.machineId };
+  const fixed = fixedFor(access, region, profile.versions, templates);
   const headers: Record<string, string> = {
     authorization: `Bearer ${access.token.reveal()}`,
+    ...fixed.headers,
   };
-  for (const [name, template] of Object.entries(templates)) headers[name] = fill(template, values);
+  for (const name of fixed.varying) headers[name] = fill(headers[name] ?? "", numbers);
   if (access.tokenType !== undefined) headers["tokentype"] = access.tokenType;
-  return { url: fill(hosts.api, values) + path, headers };
+  return { url: fill(host, { region }) + path, headers };
+}
+
+type Fixed = {
+  region: string;
+  versions: UpstreamProfile["versions"];
+  templates: Record<string, string>;
+  headers: Record<string, string>;
+  /** Names of those with something in them that each call says anew. */
+  varying: string[];
+};
+
+/** Filling a dozen templates takes ten times as long as looking up what came of it. */
+const fixedByAccess = new WeakMap<Access, Fixed>();
+
+function fixedFor(
+  access: Access,
+  region: string,
+  versions: UpstreamProfile["versions"],
+  templates: Record<string, string>,
+): Fixed {
+  const known = fixedByAccess.get(access);
+  if (
+    known?.region === region &&
+    known.versions === versions &&
+    known.templates === templates
+  ) {
+    return known;
+  }
+  const values = { ...versions, region, machineId: access.machineId };
+  const headers: Record<string, string> = {};
+  for (const [name, template] of Object.entries(templates)) headers[name] = fill(template, values);
+  const varying = Object.keys(headers).filter((name) => headers[name]?.includes("{"));
+  const fixed = { region, versions, templates, headers, varying };
+  fixedByAccess.set(access, fixed);
+  return fixed;
 }
 
 /** The body of one attempt: the shared JSON text with this credential's ARN at its root. */

@@ -24,11 +24,12 @@ export function requestIds(conversation: Conversation, owner: string): KiroReque
 
 /**
  * What all requests of one conversation have in common, and other conversations of the same session, such as those of
- * its sub-agents, have not.
+ * its sub-agents, have not. For use inside the process: no more than a hash.
  */
 export function conversationKey(conversation: Conversation, owner: string): string {
   const { sessionId = "", system } = conversation;
-  return uuidOf(owner, sessionId, system, userText(conversation, "first"));
+  const parts = [owner, sessionId, system, userText(conversation, "first")];
+  return String(Bun.hash.wyhash(parts.map(withLength).join("")));
 }
 
 /** The text of the first or last user turn that says something and is not just tool results. */
@@ -46,16 +47,12 @@ function says(turn: Turn): boolean {
 }
 
 function uuidOf(...parts: string[]): string {
-  const hash = new Bun.CryptoHasher("sha256");
-  for (const part of parts) hash.update(`${part.length}:`).update(part);
-  const hex = hash.digest("hex");
+  const hex = Bun.SHA256.hash(parts.map(withLength).join(""), "hex");
   // Version 8 ("custom") and the RFC 9562 variant, so that it is a well-formed UUID.
   const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) % 4];
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `8${hex.slice(13, 16)}`,
-    `${variant}${hex.slice(17, 20)}`,
-    hex.slice(20, 32),
-  ].join("-");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+function withLength(part: string): string {
+  return `${part.length}:${part}`;
 }

@@ -1,5 +1,5 @@
 import type { Json } from "../conversation/conversation.ts";
-import type { WebSearchResult } from "../conversation/reply.ts";
+import type { Batches, WebSearchResult } from "../conversation/reply.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Batch, KiroClient } from "./client.ts";
@@ -21,10 +21,15 @@ export function createSearchClient(
   search: { id: string; query: string },
 ): KiroClient {
   return {
-    async send({ access, number, maxAttempts, totalMs = LIMIT_MS, response, signal, profile }) {
+    async send({ access, number, maxAttempts, totalMs = LIMIT_MS, response, signal, profile, host }) {
       const invocationId = runtime.randomUUID();
       const reply = await callJson(runtime, {
-        ...mcpCall(profile ?? standard, access, { attempt: number, maxAttempts, invocationId }),
+        ...mcpCall(profile ?? standard, access, {
+          attempt: number,
+          maxAttempts,
+          invocationId,
+          host,
+        }),
         body: JSON.stringify({
           id: callId(runtime),
           jsonrpc: "2.0",
@@ -43,10 +48,7 @@ export function createSearchClient(
   };
 }
 
-async function* oneBatch(
-  id: string,
-  outcome: WebSearchResult[],
-): AsyncGenerator<Batch, void, undefined> {
+async function* oneBatch(id: string, outcome: WebSearchResult[]): Batches<Batch> {
   yield {
     events: [
       { type: "web-search-results", id, outcome },

@@ -89,6 +89,8 @@ function rendered(value: Exclude<LogValue, undefined>): string {
 }
 
 function quoted(text: string): string {
+  // Names and ids, which are most of a line, need no escapes.
+  if (text.length <= VALUE_MAX && PLAIN.test(text)) return `"${text}"`;
   const short = text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX)}…` : text;
   const json = JSON.stringify(short);
   if (json.search(TREACHEROUS) === -1) return json;

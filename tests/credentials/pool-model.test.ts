@@ -170,7 +170,7 @@ function command(name: string, run: (model: Model, world: World) => Promise<void
 const acquire = command("acquire", async (model, world) => {
   model.wake();
   const want = { model: "m", tried: new Set<string>(), mayWait: false };
-  const lease = await world.pool.acquire({ type: "pool" }, want, new AbortController().signal);
+  const lease = await world.pool.acquire({ type: "pool" }, want, new AbortController());
   const usable = model.usable();
   const free = usable.filter(({ id }) => model.accounts.get(id)!.inFlight < SLOTS);
   if (free.length === 0) {

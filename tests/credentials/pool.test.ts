@@ -18,7 +18,7 @@ import {
 
 const HOUR = 60 * MINUTE;
 const STATES = "/data/credential-states.json";
-const never = new AbortController().signal;
+const never = new AbortController();
 
 type Settings = Partial<typeof poolSettings>;
 
@@ -197,12 +197,13 @@ describe("acquire", () => {
     expect(first.usable()).toBe(true);
   });
 
-  test("rejects with the reason of one who has left", async () => {
-    const { pool } = await poolOf([named("a")]);
+  test("rejects with the reason of one who has left and would have to wait", async () => {
+    const { pool } = await poolOf([named("a")], { maxConcurrent: 1 });
+    await acquired(pool);
     const signal = AbortSignal.abort(new Error("left"));
-    const outcome = await pool.acquire({ type: "pool" }, want(), signal).then(String, String);
-    expect(outcome).toContain("left");
-    expect(pool.load()).toEqual({ inFlight: 0, waiting: 0 });
+    const outcome = Promise.try(() => pool.acquire({ type: "pool" }, want(), { signal }));
+    expect(await outcome.then(String, String)).toContain("left");
+    expect(pool.load()).toEqual({ inFlight: 1, waiting: 0 });
   });
 });
 
@@ -304,9 +305,9 @@ describe("slots", () => {
         const running = requests.map(async ({ leavesAfterMs, worksMs, releases, verdict }) => {
           const client = new AbortController();
           if (leavesAfterMs !== undefined) runtime.timer(leavesAfterMs, () => client.abort());
-          const lease = await pool
-            .acquire({ type: "pool" }, want(), client.signal)
-            .catch(() => undefined);
+          const lease = await Promise.try(() =>
+            pool.acquire({ type: "pool" }, want(), client),
+          ).catch(() => undefined);
           if (lease?.ok !== true) return;
           for (const { inFlight } of pool.list()) expect(inFlight).toBeLessThanOrEqual(2);
           await runtime.sleep(worksMs);

@@ -150,7 +150,7 @@ describe("a credential of the store", () => {
       },
     });
     let got: Answer | undefined;
-    const asked = tokens.access(lease()).then((value) => (got = value));
+    const asked = Promise.try(() => tokens.access(lease())).then((value) => (got = value));
     await settle();
     expect(got).toBeUndefined();
     expect(
@@ -230,7 +230,9 @@ describe("many requests at once", () => {
             await scheduler.schedule(Promise.resolve(), "arrives");
             const controller = new AbortController();
             const options = refused ? { refused: old } : {};
-            const access = world.tokens.access(world.lease(), options, controller.signal);
+            const access = Promise.try(() =>
+              world.tokens.access(world.lease(), options, controller),
+            );
             if (leaves)
               void scheduler.schedule(Promise.resolve(), "leaves").then(() => controller.abort());
             return await access.then(tokenOf, (error: Error) => error.name);
@@ -257,7 +259,7 @@ describe("many requests at once", () => {
       fetch: async () => await reply.promise,
     });
     const controller = new AbortController();
-    const leaving = tokens.access(lease(), {}, controller.signal);
+    const leaving = Promise.try(() => tokens.access(lease(), {}, controller));
     const staying = tokens.access(lease());
     controller.abort(new Error("the client left"));
     const reason = await leaving.then(
@@ -272,7 +274,8 @@ describe("many requests at once", () => {
 
   test("one who has left already starts nothing", async () => {
     const { tokens, lease, calls } = await worldOf({ records: expired(), fetch: down });
-    const left = tokens.access(lease(), {}, AbortSignal.abort(new Error("left")));
+    const signal = AbortSignal.abort(new Error("left"));
+    const left = Promise.try(() => tokens.access(lease(), {}, { signal }));
     expect(await left.then(String, String)).toContain("left");
     expect(calls).toHaveLength(0);
   });
@@ -476,17 +479,17 @@ describe("a dead log-in", () => {
     rotate("elsewhere");
     const { tokens, pool } = await worldOf({ records: [], fetch: answer });
     const want = { model: "m", tried: new Set<string>(), mayWait: false };
-    const signal = new AbortController().signal;
-    const first = await pool.acquire(source("dead"), want, signal);
+    const until = new AbortController();
+    const first = await pool.acquire(source("dead"), want, until);
     if (!first.ok) throw new Error(first.failure.reason);
     expect(await tokens.access(first.value.credential)).toMatchObject({
       failure: { kind: "needs-login" },
     });
     expect(first.value.usable()).toBe(false);
-    expect(await pool.acquire(source("dead"), want, signal)).toMatchObject({
+    expect(await pool.acquire(source("dead"), want, until)).toMatchObject({
       failure: { reason: "none-ready", states: { "needs-login": 1 } },
     });
-    expect(await pool.acquire(source("other"), want, signal)).toMatchObject({ ok: true });
+    expect(await pool.acquire(source("other"), want, until)).toMatchObject({ ok: true });
   });
 });
 

@@ -71,7 +71,7 @@ function world(
   const record = options.record ?? ((id) => ({ kiroApiKey: `ksk_${id}` }));
 
   const pool: Pick<Pool, "acquire"> = {
-    async acquire(_source, want, signal) {
+    async acquire(_source, want, { signal }) {
       // The set goes on growing.
       wants.push({ ...want, tried: new Set(want.tried) });
       if (options.queue !== undefined) {

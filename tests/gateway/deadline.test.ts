@@ -26,10 +26,19 @@ describe("a deadline", () => {
     const { runtime, pending, advance } = createTestRuntime();
     const client = new AbortController();
     const deadline = startDeadline(runtime, 100, client.signal);
+    const { signal } = deadline;
+    expect(pending()).toBe(1);
     deadline.close();
     expect(pending()).toBe(0);
     client.abort();
     await advance(200);
-    expect(deadline.signal.aborted).toBe(false);
+    expect(signal.aborted).toBe(false);
+  });
+
+  test("that nobody waits for watches nothing", () => {
+    const { runtime, pending } = createTestRuntime();
+    const deadline = startDeadline(runtime, 100, new AbortController().signal);
+    expect([pending(), deadline.leftMs()]).toEqual([0, 100]);
+    deadline.close();
   });
 });

@@ -24,12 +24,12 @@ function side(name: string, answer: Result<Lease, PoolEmpty>) {
 
 const lease = {} as Lease;
 const want = { model: "m", tried: new Set<string>(), mayWait: true };
-const { signal } = new AbortController();
+const until = new AbortController();
 
 async function acquire(source: CredentialSource, own: Result<Lease, PoolEmpty>) {
   const main = side("main", ok(lease));
   const users = side("users", own);
-  const result = await withOwnCredentials(main, users).pool.acquire(source, want, signal);
+  const result = await withOwnCredentials(main, users).pool.acquire(source, want, until);
   return { result, main: main.asked, users: users.asked };
 }
 

@@ -183,7 +183,9 @@ describe("access", () => {
       return ok([ARN]);
     };
     const abort = new AbortController();
-    const leaver = tokens.access(credential, {}, abort.signal).catch((reason: unknown) => reason);
+    const leaver = Promise.try(() => tokens.access(credential, {}, abort)).catch(
+      (reason: unknown) => reason,
+    );
     const other = tokens.access(credential);
     await settle();
     abort.abort("left");

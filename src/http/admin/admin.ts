@@ -4,7 +4,7 @@ import type { Runtime } from "../../runtime.ts";
 import type { Secret } from "../../secret.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { readJson } from "../body.ts";
-import type { HttpEnv } from "../env.ts";
+import type { Exchange, HttpEnv } from "../env.ts";
 import { type CredentialDeps, credentialRoutes } from "./credentials.ts";
 import { type Document, documentOf } from "./openapi.ts";
 import { CONTENT_SECURITY_POLICY, pageOf } from "./page.ts";
@@ -18,7 +18,7 @@ export type AdminDeps = {
   /** `adminApiKey`, or else `apiKey`. Without either the admin API is closed. */
   key: Secret | undefined;
   /** Counts a wrong key; gives for how many milliseconds its address has to wait if it was one too many. */
-  failed(c: Context<HttpEnv>): number | undefined;
+  failed(exchange: Omit<Exchange, "id">): number | undefined;
   bodyTimeoutMs: number;
   runtime: Pick<Runtime, "timer">;
   log: Pick<Log, "error">;
@@ -70,7 +70,7 @@ export function adminRoutes(deps: AdminDeps): Hono<HttpEnv> {
     const bearer = /^bearer\s+(.*)$/is.exec(c.req.header("authorization") ?? "")?.[1];
     const given = c.req.header("x-api-key")?.trim() || bearer?.trim();
     if (given && key.equals(given)) return await next();
-    const waitMs = deps.failed(c);
+    const waitMs = deps.failed({ request: c.req.raw, server: c.env.server });
     if (waitMs === undefined) return c.json({ error: "Invalid admin key." }, 401);
     c.header("retry-after", String(Math.max(1, Math.ceil(waitMs / 1000))));
     return c.json({ error: "Too many wrong keys came from this address: try again later." }, 429);

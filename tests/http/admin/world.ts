@@ -150,13 +150,9 @@ export async function adminWorld(
     body?: unknown,
     headers: Record<string, string> = { "x-api-key": KEY },
   ) => {
-    const response = await admin.request(path, {
-      method,
-      headers,
-      ...(body !== undefined && {
-        body: typeof body === "string" ? body : JSON.stringify(body),
-      }),
-    });
+    const written = typeof body === "string" ? body : JSON.stringify(body);
+    const sent = { method, headers, ...(body !== undefined && { body: written }) };
+    const response = await admin.request(path, sent, {});
     const text = await response.text();
     const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
     // oxlint-disable-next-line typescript/no-explicit-any -- tests look into it
