@@ -1,7 +1,6 @@
-import { fail, ok, type Result } from "../result.ts";
 import {
   CHECKSUM_BYTES,
-  type Frame,
+  Frame,
   type FrameFault,
   MAX_FRAME_BYTES,
   MIN_FRAME_BYTES,
@@ -24,7 +23,7 @@ export type FrameDecoder = {
 
 // Most frames get their whole buffer at once; a longer one doubles it as it comes, so that copying stays linear.
 const FIRST_BUFFER_BYTES = 64 * 1024;
-const NOTHING = new Uint8Array(0);
+const NOTHING = Buffer.from(new ArrayBuffer(0));
 
 /**
  * Decodes `application/vnd.amazon.eventstream`. The first fault is final: every later `push` and `end` gives it again and
@@ -36,17 +35,17 @@ const NOTHING = new Uint8Array(0);
  */
 export function createFrameDecoder(options: { maxFrameBytes?: number } = {}): FrameDecoder {
   const { maxFrameBytes = MAX_FRAME_BYTES } = options;
-  let gathered: Uint8Array = NOTHING;
+  let gathered = NOTHING;
   let held = 0;
   // What the next step needs: a prelude, then the whole frame.
   let wanted = PRELUDE_BYTES;
   let fault: FrameFault | undefined;
 
-  function gather(bytes: Uint8Array): void {
+  function gather(bytes: Buffer): void {
     const size = held + bytes.length;
     if (size > gathered.length) {
       const room = Math.max(size, 2 * gathered.length, FIRST_BUFFER_BYTES);
-      const larger = new Uint8Array(Math.min(room, wanted));
+      const larger = Buffer.from(new ArrayBuffer(Math.min(room, wanted)));
       larger.set(gathered.subarray(0, held));
       gathered = larger;
     }
@@ -54,33 +53,32 @@ export function createFrameDecoder(options: { maxFrameBytes?: number } = {}): Fr
     held = size;
   }
 
-  /** Adds the whole frames at the beginning of `bytes` to `frames` and returns how many bytes they are. */
-  function take(bytes: Uint8Array, frames: Frame[]): number {
+  /** Adds the whole frames of `bytes` from `from` on to `frames` and returns where they end. */
+  function take(bytes: Buffer, from: number, frames: Frame[]): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let start = 0;
+    let start = from;
     wanted = PRELUDE_BYTES;
     while (bytes.length - start >= PRELUDE_BYTES) {
-      const length = frameLength(bytes, view, start, maxFrameBytes);
-      if (!length.ok) {
-        fault = length.failure;
+      fault = preludeFault(bytes, view, start, maxFrameBytes);
+      if (fault !== undefined) return start;
+      const length = view.getUint32(start);
+      if (bytes.length - start < length) {
+        wanted = length;
         return start;
       }
-      if (bytes.length - start < length.value) {
-        wanted = length.value;
-        return start;
-      }
-      const frame = readFrame(bytes, view, start, length.value);
-      if (!frame.ok) {
-        fault = frame.failure;
-        return start;
-      }
-      frames.push(frame.value);
-      start += length.value;
+      const headersStart = start + PRELUDE_BYTES;
+      const headersEnd = headersStart + view.getUint32(start + 4);
+      const end = start + length - CHECKSUM_BYTES;
+      fault =
+        messageFault(bytes, view, start, end) ?? checkHeaders(bytes, headersStart, headersEnd);
+      if (fault !== undefined) return start;
+      frames.push(new Frame(bytes, headersStart, headersEnd, end));
+      start += length;
     }
     return start;
   }
 
-  function feed(chunk: Uint8Array, frames: Frame[]): void {
+  function feed(chunk: Buffer, frames: Frame[]): void {
     let start = 0;
     while (held > 0) {
       const missing = chunk.subarray(start, start + wanted - held);
@@ -88,20 +86,22 @@ export function createFrameDecoder(options: { maxFrameBytes?: number } = {}): Fr
       start += missing.length;
       if (held < wanted) return;
       // Either the prelude has become whole, and now the frame is wanted, or the frame has.
-      if (take(gathered.subarray(0, held), frames) > 0) {
+      if (take(gathered.subarray(0, held), 0, frames) > 0) {
         gathered = NOTHING;
         held = 0;
       }
       if (fault !== undefined) return;
     }
-    start += take(chunk.subarray(start), frames);
+    start = take(chunk, start, frames);
     if (fault === undefined && start < chunk.length) gather(chunk.subarray(start));
   }
 
   return {
     push(chunk) {
       const frames: Frame[] = [];
-      if (fault === undefined) feed(chunk, frames);
+      if (fault === undefined) {
+        feed(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), frames);
+      }
       return fault === undefined ? { frames } : { frames, fault };
     },
     end() {
@@ -128,38 +128,31 @@ const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** The whole frame's length. The prelude's checksum is compared first: until it holds the lengths are just bytes. */
-function frameLength(
+/** The prelude's checksum is compared first: until it holds the lengths are just bytes. */
+function preludeFault(
   bytes: Uint8Array,
   view: DataView,
   start: number,
   maxFrameBytes: number,
-): Result<number, FrameFault> {
+): FrameFault | undefined {
   const expected = view.getUint32(start + 8);
   const actual = preludeChecksum(bytes, start);
-  if (actual !== expected) return fail({ kind: "prelude-checksum", expected, actual });
+  if (actual !== expected) return { kind: "prelude-checksum", expected, actual };
   const totalLength = view.getUint32(start);
   const headersLength = view.getUint32(start + 4);
-  if (totalLength > maxFrameBytes || totalLength - headersLength < MIN_FRAME_BYTES) {
-    return fail({ kind: "length", totalLength, headersLength });
-  }
-  return ok(totalLength);
+  return totalLength > maxFrameBytes || totalLength - headersLength < MIN_FRAME_BYTES
+    ? { kind: "length", totalLength, headersLength }
+    : undefined;
 }
 
-function readFrame(
+/** `end` is where the message's checksum stands. */
+function messageFault(
   bytes: Uint8Array,
   view: DataView,
   start: number,
-  length: number,
-): Result<Frame, FrameFault> {
-  const end = start + length - CHECKSUM_BYTES;
+  end: number,
+): FrameFault | undefined {
   const expected = view.getUint32(end);
   const actual = Bun.hash.crc32(bytes.subarray(start, end));
-  if (actual !== expected) return fail({ kind: "message-checksum", expected, actual });
-  const headersStart = start + PRELUDE_BYTES;
-  const payloadStart = headersStart + view.getUint32(start + 4);
-  const headers = bytes.subarray(headersStart, payloadStart);
-  const fault = checkHeaders(headers);
-  if (fault !== undefined) return fail(fault);
-  return ok({ headers, payload: bytes.subarray(payloadStart, end) });
+  return actual === expected ? undefined : { kind: "message-checksum", expected, actual };
 }

@@ -21,11 +21,50 @@ export const MIN_FRAME_BYTES = PRELUDE_BYTES + CHECKSUM_BYTES;
 export const MAX_FRAME_BYTES = 24 * 1024 * 1024;
 
 /**
- * A whole message whose checksums hold and whose header block is well formed. Both members are views without a copy;
+ * A whole message whose checksums hold and whose header block is well formed. It is a window into the bytes that came;
  * they stay valid for as long as they are held, because the decoder never writes into bytes that it has handed out.
- * `headers` is read with `stringHeader` or `decodeHeaders`.
+ * Views are made only where they are asked for: most frames are read by their text alone.
  */
-export type Frame = { headers: Uint8Array; payload: Uint8Array };
+export class Frame {
+  readonly #bytes: Buffer;
+  readonly #start: number;
+  readonly #headersEnd: number;
+  readonly #end: number;
+
+  /** `start` is where the headers begin, `end` where the payload ends. */
+  constructor(bytes: Buffer, start: number, headersEnd: number, end: number) {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#headersEnd = headersEnd;
+    this.#end = end;
+  }
+
+  /** To be read with `stringHeader` or `decodeHeaders`. */
+  get headers(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#headersEnd);
+  }
+
+  get payload(): Uint8Array {
+    return this.#bytes.subarray(this.#headersEnd, this.#end);
+  }
+
+  /** The payload as UTF-8; a byte order mark is text like any other. */
+  get text(): string {
+    return this.#bytes.toString("utf8", this.#headersEnd, this.#end);
+  }
+
+  hasHeadersOf(other: Frame): boolean {
+    return (
+      this.#bytes.compare(
+        other.#bytes,
+        other.#start,
+        other.#headersEnd,
+        this.#start,
+        this.#headersEnd,
+      ) === 0
+    );
+  }
+}
 
 /** A header's value, by the ten types of the format (`true` and `false` are a type each). */
 export type HeaderValue =

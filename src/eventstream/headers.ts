@@ -29,12 +29,16 @@ const STRING_TYPE = 7;
 
 /**
  * Walks a header block without decoding it. Undefined means that every header is of a known type and that the last one
- * ends where the block ends.
+ * ends where the block ends. The block is all of `bytes` unless told where it begins and ends.
  */
-export function checkHeaders(block: Uint8Array): HeadersFault | undefined {
-  for (let start = 0; start < block.length;) {
-    const end = headerEnd(block, start);
-    if (!(end <= block.length)) return brokenHeader(start, end);
+export function checkHeaders(
+  bytes: Uint8Array,
+  from = 0,
+  to = bytes.length,
+): HeadersFault | undefined {
+  for (let start = from; start < to;) {
+    const end = headerEnd(bytes, start, to);
+    if (!(end <= to)) return brokenHeader(start - from, end);
     start = end;
   }
   return undefined;
@@ -77,11 +81,11 @@ export function decodeHeaders(block: Uint8Array): Result<Map<string, HeaderValue
   return ok(headers);
 }
 
-/** Where the header that begins at `start` ends, perhaps beyond the block; NaN if its type is unknown. */
-function headerEnd(block: Uint8Array, start: number): number {
+/** Where the header that begins at `start` ends, perhaps beyond the block, which ends at `to`; NaN if its type is unknown. */
+function headerEnd(block: Uint8Array, start: number, to = block.length): number {
   const typeAt = start + 1 + (block[start] ?? 0);
   const number = block[typeAt];
-  if (number === undefined) return Infinity;
+  if (number === undefined || typeAt >= to) return Infinity;
   const type = HEADER_TYPES[number];
   if (type === undefined) return NaN;
   const valueAt = typeAt + 1;

@@ -38,13 +38,13 @@ export type Fields = Record<string, unknown>;
  */
 export function createEventReader(): (frame: Frame) => KiroEvent {
   // Most frames have the headers of the one before; reading them again would be half the time of an event.
-  let last: Uint8Array | undefined;
+  let last: Frame | undefined;
   let messageType = "";
   let eventType = "";
   return (frame) => {
-    const { headers } = frame;
-    if (last === undefined || Buffer.compare(last, headers) !== 0) {
-      last = headers;
+    if (last === undefined || !frame.hasHeadersOf(last)) {
+      const { headers } = frame;
+      last = frame;
       messageType = stringHeader(headers, ":message-type") ?? "event";
       eventType = stringHeader(headers, ":event-type") ?? "";
     }
@@ -52,21 +52,21 @@ export function createEventReader(): (frame: Frame) => KiroEvent {
   };
 }
 
-function eventOf({ headers, payload }: Frame, messageType: string, eventType: string): KiroEvent {
+function eventOf(frame: Frame, messageType: string, eventType: string): KiroEvent {
   switch (messageType) {
     case "event": {
       const read = READERS.get(eventType);
       if (read === undefined) return { type: "ignored", eventType };
-      const fields = parseFields(utf8(payload));
+      const fields = parseFields(frame.text);
       return (fields && read(fields, eventType)) ?? { type: "malformed", eventType };
     }
     case "exception":
-      return exception(stringHeader(headers, ":exception-type"), utf8(payload));
+      return exception(stringHeader(frame.headers, ":exception-type"), frame.text);
     case "error":
       return {
         type: "error",
-        code: stringHeader(headers, ":error-code") ?? "UnknownError",
-        message: stringHeader(headers, ":error-message") ?? "",
+        code: stringHeader(frame.headers, ":error-code") ?? "UnknownError",
+        message: stringHeader(frame.headers, ":error-message") ?? "",
       };
     default:
       return { type: "ignored", eventType: messageType };
@@ -165,13 +165,6 @@ function exception(exceptionType = "UnknownException", payload: string): KiroEve
     message: stringOr(message, stringOr(Message, "")),
     ...(typeof reason === "string" && { reason }),
   };
-}
-
-// A byte order mark is text like any other: JSON has none.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-function utf8(bytes: Uint8Array): string {
-  return decoder.decode(bytes);
 }
 
 /** The members of a JSON object; undefined for all other text. */
