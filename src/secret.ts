@@ -36,5 +36,7 @@ export class Secret {
 }
 
 function sha256(text: string): Buffer {
-  return new Bun.CryptoHasher("sha256").update(text).digest();
+  const digest = Buffer.alloc(Bun.SHA256.byteLength);
+  Bun.SHA256.hash(text, digest);
+  return digest;
 }

@@ -11,6 +11,7 @@ const LEAVES = [
   "proxy",
   "socks",
   "address",
+  "bounded-map",
 ];
 
 /** Which files may import a package; a path that ends with a slash stands for all below it. */

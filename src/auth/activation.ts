@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BoundedMap } from "../credentials/bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { KnownCodes } from "./known-codes.ts";

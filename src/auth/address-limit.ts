@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 import { plainAddress, wordsOf } from "../address.ts";
-import { BoundedMap } from "../credentials/bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { Runtime } from "../runtime.ts";
 
 /** Counts what comes from one address in a minute. An IPv6 address counts as its /64, which is what one customer has. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { BoundedMap } from "../credentials/bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import { diskFiles, errorCode, type Files, replaceFile } from "../credentials/files.ts";
 import type { Runtime, Timer } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";

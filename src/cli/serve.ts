@@ -13,6 +13,7 @@ import { version } from "../version.ts";
 import { compose } from "./compose.ts";
 import { withServiceCredentials } from "./environment.ts";
 import { firstSteps } from "./first-steps.ts";
+import { createLines } from "./lines.ts";
 import { listen, type Listener } from "./listener.ts";
 import { createServiceManager } from "./service-manager.ts";
 import { profileOf } from "./settings.ts";
@@ -45,10 +46,12 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     console.error(`Refusing to start: ${exposure.failure}`);
     return 1;
   }
+  const lines = createLines((text) => void process.stderr.write(text));
+  process.once("exit", lines.flush);
   const log = createLog({
     level: config.logLevel,
     format: config.logFormat ?? (process.stderr.isTTY ? "text" : "json"),
-    write: (line) => void process.stderr.write(line),
+    write: lines.write,
     now: () => runtime.now(),
   });
   for (const warning of [...warnings, ...exposure.value]) log.warn("configuration", { warning });
@@ -119,6 +122,7 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     await running;
     return 0;
   } finally {
+    lines.flush();
     await demo?.stop();
   }
 }

@@ -1,7 +1,7 @@
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { Credential } from "./credential.ts";
 import { createQueue } from "./queue.ts";
 import {

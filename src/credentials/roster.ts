@@ -1,7 +1,7 @@
 import { ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import { type Credential, hasTruncatedToken } from "./credential.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { CredentialFault } from "./record.ts";

@@ -1,7 +1,7 @@
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Secret } from "../secret.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import { type Credential, type CredentialContext, type Login, renewed } from "./credential.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { isSettled, type Journal } from "./journal.ts";

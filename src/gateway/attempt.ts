@@ -209,7 +209,13 @@ export async function attempt(
         lease.settle(verdictOn(late, deps.policy, deps.runtime.now()));
       };
       const onEnd = (): void => over(lateFault);
-      const rest = new Rest(sent.value, output, lease, { onFault, onEnd }, { events: early, fault });
+      const rest = new Rest(
+        sent.value,
+        output,
+        lease,
+        { onFault, onEnd },
+        { events: early, fault },
+      );
       return { type: "begun", events: rest };
     }
   }

@@ -1,4 +1,4 @@
-import { BoundedMap } from "../credentials/bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 
 /**
  * Puts right what the service says of a prompt's size. It says it as a share of the model's window, and not always of the

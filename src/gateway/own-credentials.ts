@@ -1,12 +1,5 @@
 import type { Credential } from "../credentials/credential.ts";
-import type {
-  CredentialSource,
-  Lease,
-  Pool,
-  PoolEmpty,
-  Until,
-  Want,
-} from "../credentials/pool.ts";
+import type { CredentialSource, Lease, Pool, PoolEmpty, Until, Want } from "../credentials/pool.ts";
 import type { Tokens } from "../credentials/tokens.ts";
 import type { Result } from "../result.ts";
 

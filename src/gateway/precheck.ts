@@ -18,9 +18,13 @@ export function precheck(
   promptTokens: number,
   profile: UpstreamProfile,
 ): Failure | undefined {
-  const files = conversation.turns.map((turn) => [...documentsOf(turn)]);
+  const files = conversation.turns.flatMap(documentsOf);
+  const last = conversation.turns.at(-1);
   // A file in an earlier turn leaves a note in its place: refused, it would end the session.
-  const refused = files.at(-1)?.find((file) => documentFormat(file, profile) === undefined);
+  const refused =
+    files.length === 0 || last === undefined
+      ? undefined
+      : documentsOf(last).find((file) => documentFormat(file, profile) === undefined);
   if (refused !== undefined) {
     const kind = refused.mediaType === "application/pdf" ? "PDF" : "file";
     return {
@@ -30,16 +34,19 @@ export function precheck(
     };
   }
   const { window: limit } = model;
-  const isCounted = isKnownModel(conversation.model, profile) && files.flat().length === 0;
+  const isCounted = isKnownModel(conversation.model, profile) && files.length === 0;
   if (!isCounted || promptTokens <= CERTAINLY * limit) return undefined;
   const message = `prompt is too long: ${promptTokens} tokens > ${limit} maximum`;
   return { kind: "context-overflow", tokens: promptTokens, limit, message };
 }
 
-function* documentsOf({ parts }: Turn): Generator<Document> {
+const NONE: Document[] = [];
+
+function documentsOf({ parts }: Turn): Document[] {
+  let found = NONE;
   for (const part of parts) {
-    if (part.type === "document") yield part;
-    if (part.type !== "tool-result") continue;
-    for (const piece of part.content) if (piece.type === "document") yield piece;
+    const pieces = part.type === "tool-result" ? part.content : [part];
+    for (const piece of pieces) if (piece.type === "document") found = [...found, piece];
   }
+  return found;
 }

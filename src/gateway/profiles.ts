@@ -1,4 +1,4 @@
-import { BoundedMap } from "../credentials/bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { EventLog, Pool } from "../credentials/pool.ts";
 import type { RefreshFault } from "../credentials/refresh.ts";
@@ -100,7 +100,8 @@ export function withProfiles(
     const key = `${given.persistent ? given.id : "inline"} ${credential.version}`;
     signal?.throwIfAborted();
     const found =
-      remembered.get(key) ?? (await unlessAborted(flightFor(key, credential, access.value), signal));
+      remembered.get(key) ??
+      (await unlessAborted(flightFor(key, credential, access.value), signal));
     if (found === undefined || found === "none") return access;
     return ok({ ...access.value, profileArn: found.arn, apiRegion: found.region });
   };

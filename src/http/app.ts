@@ -43,8 +43,8 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     const startedAt = runtime.monotonic();
     await next();
     if (c.get("logged") !== true) {
-      const write = PROBES.has(c.req.path) || c.req.method === "OPTIONS" ? log.debug : log.info;
-      write("request", {
+      const isProbe = PROBES.has(c.req.path) || c.req.method === "OPTIONS";
+      log[isProbe ? "debug" : "info"]("request", {
         request: id,
         method: c.req.method,
         // A path that is no route of ours is only somebody's text.

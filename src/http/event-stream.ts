@@ -47,10 +47,16 @@ export function eventStream<Event>(deps: {
       void sink.flush();
       if (written instanceof Promise) draining = written;
     };
+    /** When the next heartbeat is due. The timer is not started anew with every event: one that fires early starts another. */
+    let dueAt = runtime.monotonic() + (deps.late ? 0 : deps.heartbeatMs);
     const beat = (): void => {
-      // A client that does not read gets no more heartbeats either.
-      if (draining === undefined && !signal.aborted) write(encoder.heartbeat());
-      heartbeat = runtime.timer(deps.heartbeatMs, beat);
+      const now = runtime.monotonic();
+      if (now >= dueAt) {
+        // A client that does not read gets no more heartbeats either.
+        if (draining === undefined && !signal.aborted) write(encoder.heartbeat());
+        dueAt = now + deps.heartbeatMs;
+      }
+      heartbeat = runtime.timer(dueAt - now, beat);
     };
     let heartbeat = runtime.timer(deps.late ? 0 : deps.heartbeatMs, beat);
     /** Encodes and writes; gives the end if these events hold it. */
@@ -67,7 +73,7 @@ export function eventStream<Event>(deps: {
       }
       if (end?.outcome === "complete") text += wire.trailer;
       if (text !== "") write(text);
-      heartbeat.refresh();
+      dueAt = runtime.monotonic() + deps.heartbeatMs;
       return end;
     };
     /** Whether the client has taken in time what was sent to it. */

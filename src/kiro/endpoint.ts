@@ -83,11 +83,7 @@ function fixedFor(
   templates: Record<string, string>,
 ): Fixed {
   const known = fixedByAccess.get(access);
-  if (
-    known?.region === region &&
-    known.versions === versions &&
-    known.templates === templates
-  ) {
+  if (known?.region === region && known.versions === versions && known.templates === templates) {
     return known;
   }
   const values = { ...versions, region, machineId: access.machineId };

@@ -1,3 +1,4 @@
+import { BoundedMap } from "../bounded-map.ts";
 import type { ModelRule, UpstreamProfile } from "./profile.ts";
 
 export type ResolvedModel = {
@@ -132,7 +133,21 @@ function asksForThinking(name: string): boolean {
   return name.toLowerCase().includes("thinking");
 }
 
+const RULES_MAX = 200;
+const NAME_LENGTH_MAX = 200;
+/** What names have come to, by profile: every request asks some four times. */
+const rules = new WeakMap<UpstreamProfile, BoundedMap<string, ModelRule | "none">>();
+
 function findRule(requested: string, profile: UpstreamProfile): ModelRule | undefined {
+  if (requested.length > NAME_LENGTH_MAX) return lookUpRule(requested, profile);
+  let known = rules.get(profile);
+  if (known === undefined) rules.set(profile, (known = new BoundedMap(RULES_MAX)));
+  let rule = known.get(requested);
+  if (rule === undefined) known.set(requested, (rule = lookUpRule(requested, profile) ?? "none"));
+  return rule === "none" ? undefined : rule;
+}
+
+function lookUpRule(requested: string, profile: UpstreamProfile): ModelRule | undefined {
   const name = unaliased(requested, profile).trim().toLowerCase();
   const plain = name
     // `bedrock/us.anthropic.claude-…-v1:0`, `anthropic/claude-…`, `claude-…@date`, `claude-…[1m]`

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Tool } from "../conversation/conversation.ts";
+import type { JsonObject, Tool } from "../conversation/conversation.ts";
+import { schemaText } from "../conversation/schema-text.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { KiroTool } from "./body.ts";
 import { isBlank } from "./document.ts";
 import { fill, type UpstreamProfile } from "./profile.ts";
@@ -76,11 +78,6 @@ export function declareTools(
   reduced: boolean,
   note: (code: string, detail: string) => void,
 ): DeclaredTools {
-  const rules = {
-    dropped: profile.tools.schemaDropped,
-    refDepth: profile.tools.schemaRefDepth,
-    reduced,
-  };
   const tools: KiroTool[] = [];
   const sections: string[] = [];
   const declared = new Set<string>();
@@ -97,7 +94,7 @@ export function declareTools(
       sections.push(section);
       note("tool-description-moved", name);
     }
-    tools.push(specification(name, description, { json: toKiroSchema(tool.schema, rules) }));
+    tools.push(specification(name, description, { json: schemaOf(tool, profile, reduced) }));
   }
   for (const name of called) {
     if (declared.has(name)) continue;
@@ -106,6 +103,23 @@ export function declareTools(
     tools.push(specification(name, profile.fillers.toolHistoryDescription, { json }));
   }
   return { tools, sections };
+}
+
+const SCHEMAS_MAX = 500;
+const SCHEMA_LENGTH_MAX = 16 * 1024;
+/** By the rules that they were made by, then by what they were made of. A client sends its tools with every request. */
+const schemas = new WeakMap<UpstreamProfile["tools"], BoundedMap<string, JsonObject>>();
+
+/** Nobody changes it: it is other requests' schema as well. */
+function schemaOf(tool: Tool, { tools }: UpstreamProfile, reduced: boolean): JsonObject {
+  const rules = { dropped: tools.schemaDropped, refDepth: tools.schemaRefDepth, reduced };
+  const text = schemaText(tool);
+  if (reduced || text.length > SCHEMA_LENGTH_MAX) return toKiroSchema(tool.schema, rules);
+  let known = schemas.get(tools);
+  if (known === undefined) schemas.set(tools, (known = new BoundedMap(SCHEMAS_MAX)));
+  let schema = known.get(text);
+  if (schema === undefined) known.set(text, (schema = toKiroSchema(tool.schema, rules)));
+  return schema;
 }
 
 function specification(

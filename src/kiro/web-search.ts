@@ -21,7 +21,16 @@ export function createSearchClient(
   search: { id: string; query: string },
 ): KiroClient {
   return {
-    async send({ access, number, maxAttempts, totalMs = LIMIT_MS, response, signal, profile, host }) {
+    async send({
+      access,
+      number,
+      maxAttempts,
+      totalMs = LIMIT_MS,
+      response,
+      signal,
+      profile,
+      host,
+    }) {
       const invocationId = runtime.randomUUID();
       const reply = await callJson(runtime, {
         ...mcpCall(profile ?? standard, access, {

@@ -12,12 +12,11 @@ export type LogFields = { readonly [name: string]: LogValue } & {
 };
 
 /** One line a call. `event` is a stable phrase in kebab-case; what varies goes into the fields. */
-type Write = (event: string, fields?: LogFields) => void;
 export type Log = {
-  debug: Write;
-  info: Write;
-  warn: Write;
-  error: Write;
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
   /** A log whose every line has these fields too. */
   child(fields: LogFields): Log;
 };
@@ -40,25 +39,46 @@ const TREACHEROUS = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 const PLAIN = /^[\w./:@%+-]+$/;
 
 export function createLog(options: LogOptions): Log {
-  return bound(options, {});
+  return new LineLog(options, {});
 }
 
-function bound(options: LogOptions, base: LogFields): Log {
-  function writer(level: LogLevel): Write {
-    if (RANKS[level] < RANKS[options.level]) return () => {};
-    const render = options.format === "json" ? jsonLine : textLine;
-    return (event, fields) => {
-      const time = new Date(options.now()).toISOString();
-      options.write(render(time, level, event, fields ? { ...base, ...fields } : base));
-    };
+/** A class, because every request has a child. */
+class LineLog implements Log {
+  readonly #options: LogOptions;
+  readonly #base: LogFields;
+
+  constructor(options: LogOptions, base: LogFields) {
+    this.#options = options;
+    this.#base = base;
   }
-  return {
-    debug: writer("debug"),
-    info: writer("info"),
-    warn: writer("warn"),
-    error: writer("error"),
-    child: (fields) => bound(options, { ...base, ...fields }),
-  };
+
+  debug(event: string, fields?: LogFields): void {
+    this.#write("debug", event, fields);
+  }
+
+  info(event: string, fields?: LogFields): void {
+    this.#write("info", event, fields);
+  }
+
+  warn(event: string, fields?: LogFields): void {
+    this.#write("warn", event, fields);
+  }
+
+  error(event: string, fields?: LogFields): void {
+    this.#write("error", event, fields);
+  }
+
+  child(fields: LogFields): Log {
+    return new LineLog(this.#options, { ...this.#base, ...fields });
+  }
+
+  #write(level: LogLevel, event: string, fields: LogFields | undefined): void {
+    const { format, now, write } = this.#options;
+    if (RANKS[level] < RANKS[this.#options.level]) return;
+    const render = format === "json" ? jsonLine : textLine;
+    const time = new Date(now()).toISOString();
+    write(render(time, level, event, fields ? { ...this.#base, ...fields } : this.#base));
+  }
 }
 
 function jsonLine(time: string, level: LogLevel, event: string, fields: LogFields): string {

@@ -1,4 +1,5 @@
 import type { AssistantPart, Conversation, Tool, UserPart } from "../conversation/conversation.ts";
+import { schemaText } from "../conversation/schema-text.ts";
 import { imageTokens } from "./image.ts";
 
 /** What a prompt is made of: texts to be counted, and tokens for all that is not text. */
@@ -40,10 +41,10 @@ export function segmentsOf(conversation: Conversation): Segments {
   return segments;
 }
 
-function addTool(segments: Segments, { name, description, schema }: Tool): void {
+function addTool(segments: Segments, tool: Tool): void {
   segments.fixed += TOOL;
-  addText(segments, `${name}\n${description}`);
-  addText(segments, JSON.stringify(schema));
+  addText(segments, `${tool.name}\n${tool.description}`);
+  addText(segments, schemaText(tool));
 }
 
 function addPart(segments: Segments, part: UserPart | AssistantPart): void {

@@ -33,27 +33,30 @@ const certain = (body: KiroBody): string[] =>
 
 /** A body with all that can be broken in it. */
 function sample(): KiroBody {
-  return bodyOf(
-    conversationOf({
-      system: "Be brief.",
-      turns: [
-        user("Read both"),
-        assistant("Yes", call("a", "read"), call("b", "read")),
-        user(result("a", "One"), result("b", "Two"), {
-          type: "image",
-          format: "png",
-          base64: "iVBORw0KGgo=",
-        }),
-      ],
-      tools: [
-        tool("read", "Reads.", {
-          type: "object",
-          properties: { n: { type: "number", maximum: 5, items: { type: "string" } } },
-          required: ["n"],
-        }),
-        tool("write"),
-      ],
-    }),
+  // To be damaged: what was made of a schema is shared between requests.
+  return structuredClone(
+    bodyOf(
+      conversationOf({
+        system: "Be brief.",
+        turns: [
+          user("Read both"),
+          assistant("Yes", call("a", "read"), call("b", "read")),
+          user(result("a", "One"), result("b", "Two"), {
+            type: "image",
+            format: "png",
+            base64: "iVBORw0KGgo=",
+          }),
+        ],
+        tools: [
+          tool("read", "Reads.", {
+            type: "object",
+            properties: { n: { type: "number", maximum: 5, items: { type: "string" } } },
+            required: ["n"],
+          }),
+          tool("write"),
+        ],
+      }),
+    ),
   );
 }
 

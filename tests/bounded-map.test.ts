@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { BoundedMap } from "../../src/credentials/bounded-map.ts";
+import { BoundedMap } from "../src/bounded-map.ts";
 
 test("the entry that nobody asked for or set for longest makes room", () => {
   const map = new BoundedMap<string, number>(3);
