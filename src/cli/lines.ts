@@ -1,8 +1,8 @@
 /** Lines on their way out. */
 export type Lines = {
-  write(line: string): void;
+  write: (line: string) => void;
   /** Lets out what waits. To be called at the end of the process. */
-  flush(): void;
+  flush: () => void;
 };
 
 /** Lets out the lines of one turn of the event loop together: under load a write for each would be a third of their cost. */

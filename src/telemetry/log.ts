@@ -73,11 +73,11 @@ class LineLog implements Log {
   }
 
   #write(level: LogLevel, event: string, fields: LogFields | undefined): void {
-    const { format, now, write } = this.#options;
-    if (RANKS[level] < RANKS[this.#options.level]) return;
-    const render = format === "json" ? jsonLine : textLine;
-    const time = new Date(now()).toISOString();
-    write(render(time, level, event, fields ? { ...this.#base, ...fields } : this.#base));
+    const options = this.#options;
+    if (RANKS[level] < RANKS[options.level]) return;
+    const render = options.format === "json" ? jsonLine : textLine;
+    const time = new Date(options.now()).toISOString();
+    options.write(render(time, level, event, fields ? { ...this.#base, ...fields } : this.#base));
   }
 }
 

@@ -60,7 +60,9 @@ describe("access", () => {
   test("finds a company's profile once for all who wait, and stores it", async () => {
     const { tokens, answers, calls, credential, records, current } = await world();
     answers.profiles = (_id, region) => ok(region === "eu-central-1" ? [ARN, "arn:other"] : []);
-    const all = await Promise.all(Array.from({ length: 10 }, () => tokens.access(credential)));
+    const all = await Promise.all(
+      Array.from({ length: 10 }, async () => await tokens.access(credential)),
+    );
     for (const access of all) {
       expect(access).toMatchObject({ value: { profileArn: ARN, apiRegion: "eu-central-1" } });
     }
