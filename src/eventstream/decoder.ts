@@ -11,16 +11,6 @@ import { checkHeaders } from "./headers.ts";
 /** The frames that became whole, and what is wrong with the bytes after them. */
 export type Decoded = { frames: Frame[]; fault?: FrameFault };
 
-export type FrameDecoder = {
-  /**
-   * Takes the next bytes of the stream, cut anywhere. The decoder keeps views into `chunk`, so nobody may write to it
-   * afterwards. Frames ahead of a fault are delivered with it.
-   */
-  push(chunk: Uint8Array): Decoded;
-  /** To be called when the stream has ended: a fault if it ended inside a frame. */
-  end(): FrameFault | undefined;
-};
-
 // Most frames get their whole buffer at once; a longer one doubles it as it comes, so that copying stays linear.
 const FIRST_BUFFER_BYTES = 64 * 1024;
 const NOTHING = Buffer.from(new ArrayBuffer(0));
@@ -33,84 +23,93 @@ const NOTHING = Buffer.from(new ArrayBuffer(0));
  * bytes that came; a length that was only announced allocates nothing. Frames are at most `maxFrameBytes` long (default
  * 24 MiB).
  */
-export function createFrameDecoder(options: { maxFrameBytes?: number } = {}): FrameDecoder {
-  const { maxFrameBytes = MAX_FRAME_BYTES } = options;
-  let gathered = NOTHING;
-  let held = 0;
+export class FrameDecoder {
+  readonly #maxFrameBytes: number;
+  #gathered = NOTHING;
+  #held = 0;
   // What the next step needs: a prelude, then the whole frame.
-  let wanted = PRELUDE_BYTES;
-  let fault: FrameFault | undefined;
+  #wanted = PRELUDE_BYTES;
+  #fault: FrameFault | undefined;
 
-  function gather(bytes: Buffer): void {
-    const size = held + bytes.length;
-    if (size > gathered.length) {
-      const room = Math.max(size, 2 * gathered.length, FIRST_BUFFER_BYTES);
-      const larger = Buffer.from(new ArrayBuffer(Math.min(room, wanted)));
-      larger.set(gathered.subarray(0, held));
-      gathered = larger;
+  constructor({ maxFrameBytes = MAX_FRAME_BYTES }: { maxFrameBytes?: number } = {}) {
+    this.#maxFrameBytes = maxFrameBytes;
+  }
+
+  /**
+   * Takes the next bytes of the stream, cut anywhere. The decoder keeps views into `chunk`, so nobody may write to it
+   * afterwards. Frames ahead of a fault are delivered with it.
+   */
+  push(chunk: Uint8Array): Decoded {
+    const frames: Frame[] = [];
+    if (this.#fault === undefined) {
+      this.#feed(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), frames);
     }
-    gathered.set(bytes, held);
-    held = size;
+    return this.#fault === undefined ? { frames } : { frames, fault: this.#fault };
+  }
+
+  /** To be called when the stream has ended: a fault if it ended inside a frame. */
+  end(): FrameFault | undefined {
+    if (this.#held > 0) {
+      const missing = Math.max(this.#wanted, MIN_FRAME_BYTES) - this.#held;
+      this.#fault ??= { kind: "truncated", missing };
+    }
+    return this.#fault;
+  }
+
+  #feed(chunk: Buffer, frames: Frame[]): void {
+    let start = 0;
+    while (this.#held > 0) {
+      const missing = chunk.subarray(start, start + this.#wanted - this.#held);
+      this.#gather(missing);
+      start += missing.length;
+      if (this.#held < this.#wanted) return;
+      // Either the prelude has become whole, and now the frame is wanted, or the frame has.
+      if (this.#take(this.#gathered.subarray(0, this.#held), 0, frames) > 0) {
+        this.#gathered = NOTHING;
+        this.#held = 0;
+      }
+      if (this.#fault !== undefined) return;
+    }
+    start = this.#take(chunk, start, frames);
+    if (this.#fault === undefined && start < chunk.length) this.#gather(chunk.subarray(start));
+  }
+
+  #gather(bytes: Buffer): void {
+    const size = this.#held + bytes.length;
+    if (size > this.#gathered.length) {
+      const room = Math.max(size, 2 * this.#gathered.length, FIRST_BUFFER_BYTES);
+      const larger = Buffer.from(new ArrayBuffer(Math.min(room, this.#wanted)));
+      larger.set(this.#gathered.subarray(0, this.#held));
+      this.#gathered = larger;
+    }
+    this.#gathered.set(bytes, this.#held);
+    this.#held = size;
   }
 
   /** Adds the whole frames of `bytes` from `from` on to `frames` and returns where they end. */
-  function take(bytes: Buffer, from: number, frames: Frame[]): number {
+  #take(bytes: Buffer, from: number, frames: Frame[]): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let start = from;
-    wanted = PRELUDE_BYTES;
+    this.#wanted = PRELUDE_BYTES;
     while (bytes.length - start >= PRELUDE_BYTES) {
-      fault = preludeFault(bytes, view, start, maxFrameBytes);
-      if (fault !== undefined) return start;
+      this.#fault = preludeFault(bytes, view, start, this.#maxFrameBytes);
+      if (this.#fault !== undefined) return start;
       const length = view.getUint32(start);
       if (bytes.length - start < length) {
-        wanted = length;
+        this.#wanted = length;
         return start;
       }
       const headersStart = start + PRELUDE_BYTES;
       const headersEnd = headersStart + view.getUint32(start + 4);
       const end = start + length - CHECKSUM_BYTES;
-      fault =
+      this.#fault =
         messageFault(bytes, view, start, end) ?? checkHeaders(bytes, headersStart, headersEnd);
-      if (fault !== undefined) return start;
+      if (this.#fault !== undefined) return start;
       frames.push(new Frame(bytes, headersStart, headersEnd, end));
       start += length;
     }
     return start;
   }
-
-  function feed(chunk: Buffer, frames: Frame[]): void {
-    let start = 0;
-    while (held > 0) {
-      const missing = chunk.subarray(start, start + wanted - held);
-      gather(missing);
-      start += missing.length;
-      if (held < wanted) return;
-      // Either the prelude has become whole, and now the frame is wanted, or the frame has.
-      if (take(gathered.subarray(0, held), 0, frames) > 0) {
-        gathered = NOTHING;
-        held = 0;
-      }
-      if (fault !== undefined) return;
-    }
-    start = take(chunk, start, frames);
-    if (fault === undefined && start < chunk.length) gather(chunk.subarray(start));
-  }
-
-  return {
-    push(chunk) {
-      const frames: Frame[] = [];
-      if (fault === undefined) {
-        feed(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), frames);
-      }
-      return fault === undefined ? { frames } : { frames, fault };
-    },
-    end() {
-      if (held > 0) {
-        fault ??= { kind: "truncated", missing: Math.max(wanted, MIN_FRAME_BYTES) - held };
-      }
-      return fault;
-    },
-  };
 }
 
 /** CRC-32 of eight bytes. Table and loop take 18 ns, a view for the native function alone takes 60. */

@@ -53,16 +53,9 @@ export class Frame {
     return this.#bytes.toString("utf8", this.#headersEnd, this.#end);
   }
 
-  hasHeadersOf(other: Frame): boolean {
-    return (
-      this.#bytes.compare(
-        other.#bytes,
-        other.#start,
-        other.#headersEnd,
-        this.#start,
-        this.#headersEnd,
-      ) === 0
-    );
+  /** The header block as it stands there, to know it again. */
+  get headerKey(): string {
+    return this.#bytes.toString("latin1", this.#start, this.#headersEnd);
   }
 }
 

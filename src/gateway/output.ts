@@ -1,15 +1,16 @@
 import type { Limits, OutputFormat } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import type { ReplyEvent, StopReason } from "../conversation/reply.ts";
-import { createFenceStripper } from "./code-fence.ts";
+import { createFenceStripper, type FenceStripper } from "./code-fence.ts";
 import {
   createLeakFinder,
   type LeakedCall,
+  type LeakFinder,
   type LeakPiece,
   type ToolLookup,
 } from "./leaked-calls.ts";
-import { createMeter } from "./meter.ts";
-import { createStopMatcher } from "./stop-matcher.ts";
+import { Meter } from "./meter.ts";
+import { StopMatcher } from "./stop-matcher.ts";
 
 /**
  * What the client asked of the reply and the service has no field for: stop sequences, `max_tokens`, one tool call at
@@ -46,164 +47,191 @@ export type LeakOptions = {
 };
 
 export function createOutput(options: OutputOptions): Output {
-  const { limits, countText, leaks } = options;
-  const maxTokens = limits.maxTokens ?? Number.POSITIVE_INFINITY;
-  const fence = options.format.type === "json" ? createFenceStripper() : undefined;
-  const stops = createStopMatcher(limits.stopSequences);
-  const finder = leaks === undefined ? undefined : createLeakFinder(leaks.toolOf);
-  const converted: LeakedCall[] = [];
-  const made: LeakedCall[] = [];
-  const meter = createMeter(options.promptTokens, options.correct);
-  let ended = false;
-  let reasoning = false;
+  return new Machine(options);
+}
 
-  function stop(out: ReplyEvent[], reason: StopReason, sequence?: string): void {
-    if (reasoning) out.push({ type: "reasoning-end" });
-    out.push({ type: "usage", ...meter.final() });
-    out.push({ type: "stop", reason, ...(sequence === undefined ? {} : { sequence }) });
-    ended = true;
+/** A class, because every reply has one. */
+class Machine implements Output {
+  readonly #limits: Limits;
+  readonly #maxTokens: number;
+  readonly #countText: (text: string) => number;
+  readonly #leaks: LeakOptions | undefined;
+  readonly #fence: FenceStripper | undefined;
+  readonly #stops: StopMatcher;
+  readonly #finder: LeakFinder | undefined;
+  readonly #meter: Meter;
+  readonly #converted: LeakedCall[] = [];
+  readonly #made: LeakedCall[] = [];
+  #reasoning = false;
+  #ended = false;
+  /** What the current push gives. */
+  #out: ReplyEvent[] = [];
+
+  constructor({ limits, format, promptTokens, countText, correct, leaks }: OutputOptions) {
+    this.#limits = limits;
+    this.#maxTokens = limits.maxTokens ?? Number.POSITIVE_INFINITY;
+    this.#countText = countText;
+    this.#leaks = leaks;
+    this.#fence = format.type === "json" ? createFenceStripper() : undefined;
+    this.#stops = new StopMatcher(limits.stopSequences);
+    this.#finder = leaks === undefined ? undefined : createLeakFinder(leaks.toolOf);
+    this.#meter = new Meter(promptTokens, correct);
   }
 
-  /** Sends text on its way out, up to the token limit. */
-  function say(out: ReplyEvent[], type: "text" | "reasoning", text: string): void {
-    if (text === "" || ended) return;
-    const left = maxTokens - meter.output();
-    const tokens = countText(text);
-    const fits = tokens <= left;
-    const said = fits ? text : startOf(text, left / tokens);
-    meter.spend(fits ? tokens : left);
-    if (said !== "") out.push({ type, text: said });
-    if (!fits) stop(out, "max-tokens");
+  get ended(): boolean {
+    return this.#ended;
   }
 
-  function speak(out: ReplyEvent[], piece: string): void {
-    const match = stops.push(piece);
-    say(out, "text", match.text);
-    if (match.sequence !== undefined && !ended) stop(out, "stop-sequence", match.sequence);
-  }
-
-  function hear(out: ReplyEvent[], piece: string): void {
-    speak(out, fence === undefined ? piece : fence.push(piece));
-  }
-
-  function call(out: ReplyEvent[], event: Extract<ReplyEvent, { type: "tool-call" }>): void {
-    flushText(out);
-    if (ended) return;
-    // A whole call is worth more than the exact limit, so it is not cut; the reply ends after it.
-    meter.spend(countText(event.name) + countText(event.json));
-    out.push(event);
-    if (!limits.parallelToolCalls || meter.output() >= maxTokens) stop(out, "tool-use");
-  }
-
-  /** Where calls are not converted, their text has come out already. */
-  function handle(out: ReplyEvent[], pieces: LeakPiece[]): void {
-    if (leaks === undefined) return;
-    for (const piece of pieces) {
-      if (piece.type === "text") {
-        if (leaks.convert && !ended) hear(out, piece.text);
-        continue;
-      }
-      for (const leaked of piece.calls) {
-        if (ended) return;
-        leaks.onLeak(leaked);
-        if (!leaks.convert || isAmong(made, leaked)) continue;
-        converted.push(leaked);
-        call(out, { type: "tool-call", id: leaks.newId(), ...leaked });
-      }
+  push(events: ReplyEvent[]): ReplyEvent[] {
+    const out: ReplyEvent[] = [];
+    this.#out = out;
+    for (const event of events) {
+      if (this.#ended) break;
+      this.#take(event);
     }
+    return out;
   }
 
-  function flush(out: ReplyEvent[]): void {
-    if (finder !== undefined) handle(out, finder.end());
-    flushText(out);
+  fail(failure: Failure): ReplyEvent[] {
+    const out: ReplyEvent[] = [];
+    this.#out = out;
+    if (this.#ended) return out;
+    this.#flush();
+    if (!this.#ended) {
+      if (this.#reasoning) out.push({ type: "reasoning-end" });
+      out.push({ type: "failed", failure });
+    }
+    this.#ended = true;
+    return out;
   }
 
-  /** What was held back in case a stop sequence or a closing fence would come of it. */
-  function flushText(out: ReplyEvent[]): void {
-    if (fence !== undefined) speak(out, fence.end());
-    say(out, "text", stops.end());
-  }
-
-  function one(event: ReplyEvent, out: ReplyEvent[]): void {
+  #take(event: ReplyEvent): void {
     switch (event.type) {
       case "text":
-        if (leaks?.convert !== true) hear(out, event.text);
-        if (finder !== undefined && !ended) handle(out, finder.push(event.text));
+        if (this.#leaks?.convert !== true) this.#hear(event.text);
+        if (this.#finder !== undefined && !this.#ended) this.#handle(this.#finder.push(event.text));
         break;
       case "reasoning":
-        flush(out);
-        if (ended) break;
-        reasoning = true;
-        say(out, "reasoning", event.text);
+        this.#flush();
+        if (this.#ended) break;
+        this.#reasoning = true;
+        this.#say("reasoning", event.text);
         break;
       case "reasoning-end":
-        flush(out);
-        if (ended) break;
-        reasoning = false;
-        out.push(event);
+        this.#flush();
+        if (this.#ended) break;
+        this.#reasoning = false;
+        this.#out.push(event);
         break;
       case "redacted-reasoning":
       case "web-search":
       case "web-search-results":
-        flush(out);
-        if (!ended) out.push(event);
+        this.#flush();
+        if (!this.#ended) this.#out.push(event);
         break;
       case "tool-call":
-        flush(out);
+        this.#flush();
         // The model may write a call and make it as well, in either order: it must not run twice.
-        if (isAmong(converted, event)) break;
-        made.push(event);
-        call(out, event);
+        if (isAmong(this.#converted, event)) break;
+        this.#made.push(event);
+        this.#call(event);
         break;
       case "usage":
-        meter.learn(event.usage, event.source);
+        this.#meter.learn(event.usage, event.source);
         break;
       case "credits":
-        out.push(event);
+        this.#out.push(event);
         break;
       case "stop":
-        flush(out);
-        if (ended) break;
-        stop(
-          out,
-          event.reason === "end-turn" && converted.length > 0 ? "tool-use" : event.reason,
+        this.#flush();
+        if (this.#ended) break;
+        this.#stop(
+          event.reason === "end-turn" && this.#converted.length > 0 ? "tool-use" : event.reason,
           event.sequence,
         );
         break;
       case "failed":
-        flush(out);
-        if (!ended) out.push(event);
-        ended = true;
+        this.#flush();
+        if (!this.#ended) this.#out.push(event);
+        this.#ended = true;
         break;
       default:
         event satisfies never;
     }
   }
 
-  return {
-    push(events) {
-      const out: ReplyEvent[] = [];
-      for (const event of events) {
-        if (ended) break;
-        one(event, out);
+  #stop(reason: StopReason, sequence?: string): void {
+    if (this.#reasoning) this.#out.push({ type: "reasoning-end" });
+    const { usage, source } = this.#meter.final();
+    this.#out.push({ type: "usage", usage, source });
+    this.#out.push(
+      sequence === undefined ? { type: "stop", reason } : { type: "stop", reason, sequence },
+    );
+    this.#ended = true;
+  }
+
+  /** Sends text on its way out, up to the token limit. */
+  #say(type: "text" | "reasoning", text: string): void {
+    if (text === "" || this.#ended) return;
+    const left = this.#maxTokens - this.#meter.output;
+    const tokens = this.#countText(text);
+    const fits = tokens <= left;
+    const said = fits ? text : startOf(text, left / tokens);
+    this.#meter.spend(fits ? tokens : left);
+    if (said !== "") this.#out.push({ type, text: said });
+    if (!fits) this.#stop("max-tokens");
+  }
+
+  #speak(piece: string): void {
+    const { text, sequence } = this.#stops.push(piece);
+    this.#say("text", text);
+    if (sequence !== undefined && !this.#ended) this.#stop("stop-sequence", sequence);
+  }
+
+  #hear(piece: string): void {
+    this.#speak(this.#fence === undefined ? piece : this.#fence.push(piece));
+  }
+
+  #call(event: Extract<ReplyEvent, { type: "tool-call" }>): void {
+    this.#flushText();
+    if (this.#ended) return;
+    // A whole call is worth more than the exact limit, so it is not cut; the reply ends after it.
+    this.#meter.spend(this.#countText(event.name) + this.#countText(event.json));
+    this.#out.push(event);
+    if (!this.#limits.parallelToolCalls || this.#meter.output >= this.#maxTokens) {
+      this.#stop("tool-use");
+    }
+  }
+
+  /** Where calls are not converted, their text has come out already. */
+  #handle(pieces: LeakPiece[]): void {
+    const leaks = this.#leaks;
+    if (leaks === undefined) return;
+    for (const piece of pieces) {
+      if (piece.type === "text") {
+        if (leaks.convert && !this.#ended) this.#hear(piece.text);
+        continue;
       }
-      return out;
-    },
-    fail(failure) {
-      const out: ReplyEvent[] = [];
-      if (ended) return out;
-      flush(out);
-      if (!ended) {
-        if (reasoning) out.push({ type: "reasoning-end" });
-        out.push({ type: "failed", failure });
+      for (const leaked of piece.calls) {
+        if (this.#ended) return;
+        leaks.onLeak(leaked);
+        if (!leaks.convert || isAmong(this.#made, leaked)) continue;
+        this.#converted.push(leaked);
+        this.#call({ type: "tool-call", id: leaks.newId(), ...leaked });
       }
-      ended = true;
-      return out;
-    },
-    get ended() {
-      return ended;
-    },
-  };
+    }
+  }
+
+  #flush(): void {
+    if (this.#finder !== undefined) this.#handle(this.#finder.end());
+    this.#flushText();
+  }
+
+  /** What was held back in case a stop sequence or a closing fence would come of it. */
+  #flushText(): void {
+    if (this.#fence !== undefined) this.#speak(this.#fence.end());
+    this.#say("text", this.#stops.end());
+  }
 }
 
 function isAmong(calls: LeakedCall[], { name, json }: LeakedCall): boolean {

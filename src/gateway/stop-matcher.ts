@@ -1,33 +1,32 @@
 /** Finds the first stop sequence in text that comes in pieces. */
-export type StopMatcher = {
-  /** The text that may go out. With `sequence`, it ends just before that match and nothing may follow. */
-  push(piece: string): { text: string; sequence?: string };
-  /** What was held back because it could have begun a match. */
-  end(): string;
-};
+export class StopMatcher {
+  readonly #sequences: string[];
+  #held = "";
 
-export function createStopMatcher(stopSequences: string[]): StopMatcher {
-  const sequences = stopSequences.filter((sequence) => sequence !== "");
-  let held = "";
-  return {
-    push(piece) {
-      if (sequences.length === 0) return { text: piece };
-      const text = held + piece;
-      const match = firstMatch(text, sequences);
-      if (match !== undefined) {
-        held = "";
-        return { text: text.slice(0, match.at), sequence: match.sequence };
-      }
-      const keep = Math.max(...sequences.map((sequence) => overlap(text, sequence)));
-      held = text.slice(text.length - keep);
-      return { text: text.slice(0, text.length - keep) };
-    },
-    end() {
-      const text = held;
-      held = "";
-      return text;
-    },
-  };
+  constructor(stopSequences: string[]) {
+    this.#sequences = stopSequences.filter((sequence) => sequence !== "");
+  }
+
+  /** The text that may go out. With `sequence`, it ends just before that match and nothing may follow. */
+  push(piece: string): { text: string; sequence?: string } {
+    if (this.#sequences.length === 0) return { text: piece };
+    const text = this.#held + piece;
+    const match = firstMatch(text, this.#sequences);
+    if (match !== undefined) {
+      this.#held = "";
+      return { text: text.slice(0, match.at), sequence: match.sequence };
+    }
+    const keep = Math.max(...this.#sequences.map((sequence) => overlap(text, sequence)));
+    this.#held = text.slice(text.length - keep);
+    return { text: text.slice(0, text.length - keep) };
+  }
+
+  /** What was held back because it could have begun a match. */
+  end(): string {
+    const text = this.#held;
+    this.#held = "";
+    return text;
+  }
 }
 
 /** The match that is complete first, as the model itself would have stopped there; of two, the longer one. */

@@ -1,5 +1,5 @@
 import type { Batches, ReplyEvent } from "../conversation/reply.ts";
-import { createFrameDecoder, type FrameDecoder } from "../eventstream/decoder.ts";
+import { FrameDecoder } from "../eventstream/decoder.ts";
 import type { Frame } from "../eventstream/frame.ts";
 import { proxyOption } from "../proxy.ts";
 import { fail, ok, type Result } from "../result.ts";
@@ -133,7 +133,7 @@ class Answer implements Batches<Batch> {
   readonly #machine: ResponseMachine;
   readonly #watch: Watch;
   readonly #recording: Recording | undefined;
-  readonly #decoder: FrameDecoder = createFrameDecoder();
+  readonly #decoder = new FrameDecoder();
   readonly #toEvent: (frame: Frame) => KiroEvent = createEventReader();
   #reading: Promise<unknown> | undefined;
   #isOver = false;

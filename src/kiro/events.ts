@@ -38,13 +38,14 @@ export type Fields = Record<string, unknown>;
  */
 export function createEventReader(): (frame: Frame) => KiroEvent {
   // Most frames have the headers of the one before; reading them again would be half the time of an event.
-  let last: Frame | undefined;
+  let last: string | undefined;
   let messageType = "";
   let eventType = "";
   return (frame) => {
-    if (last === undefined || !frame.hasHeadersOf(last)) {
+    const { headerKey } = frame;
+    if (last !== headerKey) {
       const { headers } = frame;
-      last = frame;
+      last = headerKey;
       messageType = stringHeader(headers, ":message-type") ?? "event";
       eventType = stringHeader(headers, ":event-type") ?? "";
     }

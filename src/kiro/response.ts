@@ -3,7 +3,11 @@ import type { Batch } from "./client.ts";
 import { type KiroEvent, parseFields } from "./events.ts";
 import { type AnswerContext, faultOfException, faultOfFrame, type KiroFault } from "./failure.ts";
 import { LENGTH_EXCEPTION } from "./refusal.ts";
-import { createThinkingTagSplitter, type Piece } from "./thinking-tags.ts";
+import {
+  createThinkingTagSplitter,
+  type Piece,
+  type ThinkingTagSplitter,
+} from "./thinking-tags.ts";
 
 export type ResponseOptions = {
   /** The prompt asked for thinking in tags, so they are taken out of the text. */
@@ -41,7 +45,7 @@ const DISPENSABLE = new Set([
  *
  * - Text is never changed, joined or compared. Tags are split off until a tool call or native thinking begins.
  * - A thinking block ends with its signature, or when anything else begins.
- * - A tool call comes out whole (see `createToolCalls`). One that stays unfinished is withheld and the reply stops with
+ * - A tool call comes out whole (see `ToolCalls`). One that stays unfinished is withheld and the reply stops with
  *   `max-tokens`, as it does when the service's length limit strikes after output: neither is a success.
  * - `usage` from `upstream` has the service's own counts. Where it gave none there is one from `estimate` instead, whose
  *   `inputTokens` is the share of the window that is used, which is prompt **and** reply: who knows the reply's size
@@ -50,128 +54,169 @@ const DISPENSABLE = new Set([
  * - A reply that ends with nothing to show and no reason for that is the fault `empty-reply`.
  */
 export function createResponse(options: ResponseOptions): ResponseMachine {
-  const { context, showThinking } = options;
-  const tools = createToolCalls(options.originalToolName);
-  let splitter = options.tagThinking ? createThinkingTagSplitter() : undefined;
-  let events: ReplyEvent[] = [];
-  let thinking = false;
+  return new Machine(options);
+}
+
+/** A class, because every reply has one: a dozen closures each would be a tenth of what a small request leaves behind. */
+class Machine implements ResponseMachine {
+  readonly #context: AnswerContext;
+  readonly #showThinking: boolean;
+  readonly #tools: ToolCalls;
+  #splitter: ThinkingTagSplitter | undefined;
+  /** What the current push gives. */
+  #events: ReplyEvent[] = [];
+  #thinking = false;
   // What has come out so far: anything that the client sees, text, a call.
-  let shown = false;
-  let spoken = false;
-  let called = false;
+  #shown = false;
+  #spoken = false;
+  #called = false;
   /** The service has counted the prompt's tokens itself. */
-  let counted = false;
+  #counted = false;
   /** The window is used up. */
-  let full = false;
+  #full = false;
   /** The service's own stop reason, where it gave one. */
-  let said: StopReason | undefined;
+  #said: StopReason | undefined;
   /** The service broke the reply off because of its length. */
-  let cutShort = false;
-  let over = false;
+  #cutShort = false;
+  #over = false;
 
-  function show(...visible: ReplyEvent[]): void {
-    shown ||= visible.length > 0;
-    events.push(...visible);
+  constructor({ context, showThinking, originalToolName, tagThinking }: ResponseOptions) {
+    this.#context = context;
+    this.#showThinking = showThinking;
+    this.#tools = new ToolCalls(originalToolName);
+    this.#splitter = tagThinking ? createThinkingTagSplitter() : undefined;
   }
 
-  function endThinking(): void {
-    if (thinking) show({ type: "reasoning-end" });
-    thinking = false;
+  push(event: KiroEvent): Batch {
+    const events: ReplyEvent[] = [];
+    this.#events = events;
+    if (this.#over || this.#cutShort) return { events };
+    const fault = this.#take(event);
+    if (fault === undefined) return { events };
+    this.#over = true;
+    this.#endThinking();
+    return { events, fault };
   }
 
-  function say(piece: Piece): void {
-    if (piece.type === "reasoning" && !showThinking) return;
-    if (piece.type !== "reasoning") endThinking();
+  end(): Batch {
+    const events: ReplyEvent[] = [];
+    this.#events = events;
+    if (this.#over) return { events };
+    this.#over = true;
+    this.#endSplitting();
+    this.#endThinking();
+    this.#call(this.#tools.end());
+    const reason = this.#reasonToStop();
+    if (reason === undefined) return { events, fault: faultOfFrame({ kind: "empty-reply" }) };
+    events.push({ type: "stop", reason });
+    return { events };
+  }
+
+  #show(event: ReplyEvent): void {
+    this.#shown = true;
+    this.#events.push(event);
+  }
+
+  #endThinking(): void {
+    if (this.#thinking) this.#show({ type: "reasoning-end" });
+    this.#thinking = false;
+  }
+
+  #say(piece: Piece): void {
+    if (piece.type === "reasoning" && !this.#showThinking) return;
+    if (piece.type !== "reasoning") this.#endThinking();
     if (piece.type === "reasoning-end") return;
-    spoken ||= piece.type === "text";
-    thinking = piece.type === "reasoning";
-    show({ type: piece.type, text: piece.text });
+    this.#spoken ||= piece.type === "text";
+    this.#thinking = piece.type === "reasoning";
+    this.#show({ type: piece.type, text: piece.text });
   }
 
-  function call(calls: ToolCall[]): void {
-    called ||= calls.length > 0;
-    show(...calls);
+  #call(calls: ToolCall[]): void {
+    this.#called ||= calls.length > 0;
+    for (const call of calls) this.#show(call);
   }
 
   /** No tags are looked for from here on. */
-  function endSplitting(): void {
-    splitter?.end().forEach(say);
-    splitter = undefined;
+  #endSplitting(): void {
+    for (const piece of this.#splitter?.end() ?? []) this.#say(piece);
+    this.#splitter = undefined;
   }
 
-  function text(content: string): void {
+  #text(content: string): void {
     if (content === "") return;
-    call(tools.interrupt());
-    if (splitter === undefined) say({ type: "text", text: content });
-    else splitter.push(content).forEach(say);
+    this.#call(this.#tools.interrupt());
+    if (this.#splitter === undefined) return this.#say({ type: "text", text: content });
+    for (const piece of this.#splitter.push(content)) this.#say(piece);
   }
 
-  function reasoning(event: Extract<KiroEvent, { type: "reasoning" }>): void {
+  #reasoning(event: Extract<KiroEvent, { type: "reasoning" }>): void {
     const { text: thought, signature, redacted } = event;
     if (thought === undefined && signature === undefined && redacted === undefined) return;
-    call(tools.interrupt());
-    endSplitting();
-    if (!showThinking) return;
-    if (thought !== undefined) say({ type: "reasoning", text: thought });
+    this.#call(this.#tools.interrupt());
+    this.#endSplitting();
+    if (!this.#showThinking) return;
+    if (thought !== undefined) this.#say({ type: "reasoning", text: thought });
     if (signature !== undefined) {
-      show({ type: "reasoning-end", signature });
-      thinking = false;
+      this.#show({ type: "reasoning-end", signature });
+      this.#thinking = false;
     }
     if (redacted !== undefined) {
-      endThinking();
-      show({ type: "redacted-reasoning", data: redacted });
+      this.#endThinking();
+      this.#show({ type: "redacted-reasoning", data: redacted });
     }
   }
 
-  function toolUse(event: ToolUse): KiroFault | undefined {
-    endSplitting();
-    endThinking();
-    const calls = tools.push(event);
+  #toolUse(event: ToolUse): KiroFault | undefined {
+    this.#endSplitting();
+    this.#endThinking();
+    const calls = this.#tools.push(event);
     if (calls === "too-long") return faultOfFrame({ kind: "tool-input-too-long" });
-    call(calls);
+    this.#call(calls);
     return undefined;
   }
 
-  function contextUsage(percentage: number): void {
-    full = percentage >= 100;
-    const tokens = Math.round((Math.min(Math.max(percentage, 0), 100) / 100) * context.window);
-    if (counted || tokens === 0) return;
-    events.push({ type: "usage", usage: { inputTokens: tokens }, source: "estimate" });
+  #contextUsage(percentage: number): void {
+    this.#full = percentage >= 100;
+    const { window } = this.#context;
+    const tokens = Math.round((Math.min(Math.max(percentage, 0), 100) / 100) * window);
+    if (this.#counted || tokens === 0) return;
+    this.#events.push({ type: "usage", usage: { inputTokens: tokens }, source: "estimate" });
   }
 
-  function metadata(event: Extract<KiroEvent, { type: "metadata" }>): void {
+  #metadata(event: Extract<KiroEvent, { type: "metadata" }>): void {
     const usage = usageOf(event);
-    if (Object.keys(usage).length > 0) events.push({ type: "usage", usage, source: "upstream" });
-    counted ||= usage.inputTokens !== undefined;
-    if (event.contextPercentage !== undefined) contextUsage(event.contextPercentage);
-    said = stopReason(event.stopReason) ?? said;
+    if (Object.keys(usage).length > 0)
+      this.#events.push({ type: "usage", usage, source: "upstream" });
+    this.#counted ||= usage.inputTokens !== undefined;
+    if (event.contextPercentage !== undefined) this.#contextUsage(event.contextPercentage);
+    this.#said = stopReason(event.stopReason) ?? this.#said;
   }
 
-  function take(event: KiroEvent): KiroFault | undefined {
+  #take(event: KiroEvent): KiroFault | undefined {
     switch (event.type) {
       case "text":
-        text(event.text);
+        this.#text(event.text);
         break;
       case "reasoning":
-        reasoning(event);
+        this.#reasoning(event);
         break;
       case "tool-use":
-        return toolUse(event);
+        return this.#toolUse(event);
       case "metadata":
-        metadata(event);
+        this.#metadata(event);
         break;
       case "context-usage":
-        contextUsage(event.percentage);
+        this.#contextUsage(event.percentage);
         break;
       case "metering":
-        events.push({ type: "credits", credits: event.credits });
+        this.#events.push({ type: "credits", credits: event.credits });
         break;
       case "exception":
-        cutShort = shown && event.exceptionType === LENGTH_EXCEPTION;
-        return cutShort ? undefined : faultOfException(event, context);
+        this.#cutShort = this.#shown && event.exceptionType === LENGTH_EXCEPTION;
+        return this.#cutShort ? undefined : faultOfException(event, this.#context);
       case "error":
       case "invalid-state":
-        return faultOfException(event, context);
+        return faultOfException(event, this.#context);
       case "malformed":
         if (!DISPENSABLE.has(event.eventType)) return faultOfFrame({ kind: "malformed-event" });
         break;
@@ -181,50 +226,27 @@ export function createResponse(options: ResponseOptions): ResponseMachine {
   }
 
   /** Undefined: there is nothing to show and nothing that would explain it. */
-  function reasonToStop(): StopReason | undefined {
+  #reasonToStop(): StopReason | undefined {
+    const said = this.#said;
     if (said === "refusal") return said;
-    if (cutShort || tools.unfinished()) return "max-tokens";
-    if (called) return "tool-use";
+    if (this.#cutShort || this.#tools.unfinished()) return "max-tokens";
+    if (this.#called) return "tool-use";
     if (said === "max-tokens" || said === "context-window") return said;
-    if (full) return "context-window";
-    if (!shown) return undefined;
+    if (this.#full) return "context-window";
+    if (!this.#shown) return undefined;
     // Thinking without an answer, or a call that was announced and never came, must not pass for a finished turn.
-    return spoken && said !== "tool-use" ? "end-turn" : "max-tokens";
+    return this.#spoken && said !== "tool-use" ? "end-turn" : "max-tokens";
   }
-
-  return {
-    push(event) {
-      events = [];
-      if (over || cutShort) return { events };
-      const fault = take(event);
-      if (fault === undefined) return { events };
-      over = true;
-      endThinking();
-      return { events, fault };
-    },
-    end() {
-      events = [];
-      if (over) return { events };
-      over = true;
-      endSplitting();
-      endThinking();
-      call(tools.end());
-      const reason = reasonToStop();
-      if (reason === undefined) return { events, fault: faultOfFrame({ kind: "empty-reply" }) };
-      events.push({ type: "stop", reason });
-      return { events };
-    },
-  };
 }
 
 function usageOf(event: Extract<KiroEvent, { type: "metadata" }>): Partial<Usage> {
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = event;
-  return {
-    ...(inputTokens !== undefined && { inputTokens }),
-    ...(outputTokens !== undefined && { outputTokens }),
-    ...(cacheReadTokens !== undefined && { cacheReadTokens }),
-    ...(cacheWriteTokens !== undefined && { cacheWriteTokens }),
-  };
+  const usage: Partial<Usage> = {};
+  if (inputTokens !== undefined) usage.inputTokens = inputTokens;
+  if (outputTokens !== undefined) usage.outputTokens = outputTokens;
+  if (cacheReadTokens !== undefined) usage.cacheReadTokens = cacheReadTokens;
+  if (cacheWriteTokens !== undefined) usage.cacheWriteTokens = cacheWriteTokens;
+  return usage;
 }
 
 /** The spellings of Anthropic and Bedrock; letters only, because their case and separators vary. */
@@ -238,20 +260,10 @@ const STOP_REASONS = new Map<string, StopReason>([
   ["guardrailintervened", "refusal"],
 ]);
 
-function stopReason(text = ""): StopReason | undefined {
+function stopReason(text: string | undefined): StopReason | undefined {
+  if (text === undefined) return undefined;
   return STOP_REASONS.get(text.toLowerCase().replaceAll(/[^a-z]/g, ""));
 }
-
-type ToolCalls = {
-  /** The calls that this fragment completes: its own, or the one before it. */
-  push(fragment: ToolUse): ToolCall[] | "too-long";
-  /** Text or thinking follows. */
-  interrupt(): ToolCall[];
-  /** The body has ended cleanly. */
-  end(): ToolCall[];
-  /** Whether a call was withheld. */
-  unfinished(): boolean;
-};
 
 type OpenCall = { id: string; name: string; input: string; interrupted: boolean };
 
@@ -261,61 +273,76 @@ type OpenCall = { id: string; name: string; input: string; interrupted: boolean 
  * input at all means `{}`, which only a `stop` proves: without it such a call waits for the end in case more comes.
  * Where neither is so the call is withheld, and fragments after a call's completion are ignored.
  */
-function createToolCalls(originalName: (name: string) => string): ToolCalls {
-  const open = new Map<string, OpenCall>();
-  const closed = new Set<string>();
-  let latest: OpenCall | undefined;
-  let length = 0;
-  let withheld = false;
+class ToolCalls {
+  readonly #originalName: (name: string) => string;
+  readonly #open = new Map<string, OpenCall>();
+  readonly #closed = new Set<string>();
+  #latest: OpenCall | undefined;
+  #length = 0;
+  #withheld = false;
 
-  /** Nothing if the input is not whole: the call stays open. */
-  function complete({ id, name, input }: OpenCall): ToolCall[] {
-    const json = isBlank(input) ? "{}" : input;
-    if (parseFields(json) === undefined) return [];
-    open.delete(id);
-    closed.add(id);
-    return [{ type: "tool-call", id, name: originalName(name), json }];
+  constructor(originalName: (name: string) => string) {
+    this.#originalName = originalName;
   }
 
-  function stop(call: OpenCall): ToolCall[] {
-    const calls = complete(call);
-    withheld ||= open.delete(call.id);
-    closed.add(call.id);
+  /** The calls that this fragment completes: its own, or the one before it. */
+  push({ id, name, input = "", whole = false, stop: stopped }: ToolUse): ToolCall[] | "too-long" {
+    if (this.#closed.has(id)) return [];
+    const calls = this.#latest?.id === id ? [] : this.interrupt();
+    const call = this.#open.get(id) ?? { id, name, input: "", interrupted: false };
+    this.#open.set(id, call);
+    this.#latest = call;
+    this.#length += input.length;
+    if (this.#length > TOOL_INPUT_MAX) return "too-long";
+    call.input = whole ? input : call.input + input;
+    if (!stopped) return calls;
+    this.#latest = undefined;
+    return [...calls, ...this.#stop(call)];
+  }
+
+  /** Text or thinking follows. */
+  interrupt(): ToolCall[] {
+    const call = this.#latest;
+    this.#latest = undefined;
+    // One attempt for each call: to parse at every turn of interleaved fragments would take quadratic time.
+    if (call === undefined || call.interrupted) return NO_CALLS;
+    call.interrupted = true;
+    return isBlank(call.input) ? NO_CALLS : this.#complete(call);
+  }
+
+  /** The body has ended cleanly. */
+  end(): ToolCall[] {
+    if (this.#open.size === 0) return NO_CALLS;
+    const calls = [...this.#open.values()]
+      .filter(({ interrupted }) => interrupted)
+      .flatMap((call) => this.#complete(call));
+    this.#withheld ||= this.#open.size > 0;
     return calls;
   }
 
-  function interrupt(): ToolCall[] {
-    const call = latest;
-    latest = undefined;
-    // One attempt for each call: to parse at every turn of interleaved fragments would take quadratic time.
-    if (call === undefined || call.interrupted) return [];
-    call.interrupted = true;
-    return isBlank(call.input) ? [] : complete(call);
+  /** Whether a call was withheld. */
+  unfinished(): boolean {
+    return this.#withheld;
   }
 
-  return {
-    push({ id, name, input = "", whole = false, stop: stopped }) {
-      if (closed.has(id)) return [];
-      const calls = latest?.id === id ? [] : interrupt();
-      const call = open.get(id) ?? { id, name, input: "", interrupted: false };
-      open.set(id, call);
-      latest = call;
-      length += input.length;
-      if (length > TOOL_INPUT_MAX) return "too-long";
-      call.input = whole ? input : call.input + input;
-      if (!stopped) return calls;
-      latest = undefined;
-      return [...calls, ...stop(call)];
-    },
-    interrupt,
-    end() {
-      const calls = [...open.values()].filter(({ interrupted }) => interrupted).flatMap(complete);
-      withheld ||= open.size > 0;
-      return calls;
-    },
-    unfinished: () => withheld,
-  };
+  /** Nothing if the input is not whole: the call stays open. */
+  #complete({ id, name, input }: OpenCall): ToolCall[] {
+    const json = isBlank(input) ? "{}" : input;
+    if (parseFields(json) === undefined) return [];
+    this.#open.delete(id);
+    this.#closed.add(id);
+    return [{ type: "tool-call", id, name: this.#originalName(name), json }];
+  }
+
+  #stop(call: OpenCall): ToolCall[] {
+    const calls = this.#complete(call);
+    this.#withheld ||= this.#open.delete(call.id);
+    this.#closed.add(call.id);
+    return calls;
+  }
 }
+
+const NO_CALLS: ToolCall[] = [];
 
 function isBlank(text: string): boolean {
   return text.trim() === "";

@@ -82,12 +82,20 @@ class LineLog implements Log {
 }
 
 function jsonLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
-  let line = `{"time":"${time}","level":"${level}","event":${quoted(event)}`;
-  for (const name of Object.keys(fields)) {
-    const value = fields[name];
-    if (value !== undefined) line += `,${quoted(name)}:${rendered(value)}`;
-  }
-  return `${line}}\n`;
+  const short = Object.values(fields).some(isLong) ? shortened(fields) : fields;
+  return `${harmless(JSON.stringify({ time, level, event, ...short }))}\n`;
+}
+
+function isLong(value: LogValue): boolean {
+  return typeof value === "string" && value.length > VALUE_MAX;
+}
+
+function shortened(fields: LogFields): LogFields {
+  const all = Object.entries(fields).map(([name, value]): [string, LogValue] => [
+    name,
+    typeof value === "string" ? cut(value) : value,
+  ]);
+  return Object.fromEntries(all);
 }
 
 function textLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
@@ -104,15 +112,14 @@ function bare(value: Exclude<LogValue, undefined>): string {
 }
 
 function rendered(value: Exclude<LogValue, undefined>): string {
-  if (typeof value === "string") return quoted(value);
-  return value instanceof Secret ? quoted(String(value)) : JSON.stringify(value);
+  return harmless(JSON.stringify(typeof value === "string" ? cut(value) : value));
 }
 
-function quoted(text: string): string {
-  // Names and ids, which are most of a line, need no escapes.
-  if (text.length <= VALUE_MAX && PLAIN.test(text)) return `"${text}"`;
-  const short = text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX)}…` : text;
-  const json = JSON.stringify(short);
+function cut(text: string): string {
+  return text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX)}…` : text;
+}
+
+function harmless(json: string): string {
   if (json.search(TREACHEROUS) === -1) return json;
   return json.replaceAll(
     TREACHEROUS,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { redactFrames, redactText } from "../../src/capture/redact.ts";
-import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
+import { FrameDecoder } from "../../src/eventstream/decoder.ts";
 import { eventFrame, exceptionFrame } from "../emulator/frames.ts";
 
 describe("what may not be kept", () => {
@@ -43,7 +43,7 @@ describe("frames", () => {
     const bytes = Buffer.concat([before, exceptionFrame("AccessDeniedException", { message })]);
     const safe = redactFrames(bytes);
     expect(safe.subarray(0, before.length)).toEqual(before);
-    const { frames, fault } = createFrameDecoder().push(safe);
+    const { frames, fault } = new FrameDecoder().push(safe);
     expect(fault).toBeUndefined();
     expect(Buffer.from(frames[1]?.payload ?? []).toString()).toBe(
       JSON.stringify({ message: message.replace("d-0000000000", "x".repeat(12)) }),
@@ -53,7 +53,7 @@ describe("frames", () => {
   test("a damaged frame stays damaged", () => {
     const frame = Buffer.from(exceptionFrame("AccessDeniedException", { message }));
     frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 1;
-    const { fault } = createFrameDecoder().push(redactFrames(frame));
+    const { fault } = new FrameDecoder().push(redactFrames(frame));
     expect(fault?.kind).toBe("message-checksum");
   });
 

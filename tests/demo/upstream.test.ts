@@ -5,7 +5,7 @@ import { quotaOf } from "../../src/kiro/quota.ts";
 import { demoAnswer } from "../../src/demo/answer.ts";
 import type { DemoUpstream } from "../../src/demo/upstream.ts";
 import { startDemoUpstream } from "../../src/demo/upstream.ts";
-import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
+import { FrameDecoder } from "../../src/eventstream/decoder.ts";
 import { stringHeader } from "../../src/eventstream/headers.ts";
 
 let demo: DemoUpstream;
@@ -65,7 +65,7 @@ test("streams frames that the decoder accepts, a word each, and says that it is 
     body: JSON.stringify(request("Tell me: 你好, \u{1F44B}?")),
   });
   expect(response.headers.get("content-type")).toBe("application/vnd.amazon.eventstream");
-  const decoder = createFrameDecoder();
+  const decoder = new FrameDecoder();
   const { frames, fault } = decoder.push(await response.bytes());
   expect(fault ?? decoder.end()).toBeUndefined();
   const events = frames.map(({ headers, payload }): DemoEvent => ({

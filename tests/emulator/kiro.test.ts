@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
+import { FrameDecoder } from "../../src/eventstream/decoder.ts";
 import { stringHeader } from "../../src/eventstream/headers.ts";
 import { startKiro } from "./kiro.ts";
 import type { KiroEmulator } from "./kiro.ts";
@@ -47,7 +47,7 @@ type Outcome = { kinds: string[]; text: string; ended: string };
 
 /** Reads a stream as the gateway would: what it held, and how it ended. */
 async function read(response: Response): Promise<Outcome> {
-  const decoder = createFrameDecoder();
+  const decoder = new FrameDecoder();
   const outcome: Outcome = { kinds: [], text: "", ended: "clean" };
   try {
     for await (const chunk of response.body ?? []) {
@@ -108,7 +108,7 @@ test("sends a tool call under the name that was declared, in fragments that join
   };
   const body = chatBody("Hi", { userInputMessageContext: context });
   const bytes = await (await chat({ body })).bytes();
-  const { frames } = createFrameDecoder().push(bytes);
+  const { frames } = new FrameDecoder().push(bytes);
   const events = frames
     .filter(({ headers }) => stringHeader(headers, ":event-type") === "toolUseEvent")
     .map(({ payload }) => JSON.parse(Buffer.from(payload).toString()));

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { heapStats } from "bun:jsc";
 import * as fc from "fast-check";
 
-import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
+import { FrameDecoder } from "../../src/eventstream/decoder.ts";
 import type { Frame, FrameFault } from "../../src/eventstream/frame.ts";
 import { checkHeaders, stringHeader } from "../../src/eventstream/headers.ts";
 import { encodeFrame, errorFrame, eventFrame, exceptionFrame, seal } from "../emulator/frames.ts";
@@ -33,7 +33,7 @@ const awsCodec = new EventStreamCodec(
 
 /** Everything a stream gives, pushed chunk by chunk and ended; the frames are read only then. */
 function decode(chunks: Iterable<Uint8Array>): { frames: string[]; fault: FrameFault | undefined } {
-  const decoder = createFrameDecoder();
+  const decoder = new FrameDecoder();
   const frames: Frame[] = [];
   for (const chunk of chunks) frames.push(...decoder.push(chunk).frames);
   const fault = decoder.end();
@@ -88,7 +88,7 @@ const anyFrames = fc.array(anyFrame, { maxLength: 6 });
 
 describe("test vectors", () => {
   test("an event decodes to its headers and payload", () => {
-    const { frames, fault } = createFrameDecoder().push(EVENT);
+    const { frames, fault } = new FrameDecoder().push(EVENT);
     expect(fault).toBeUndefined();
     expect(frames).toHaveLength(1);
     const [event] = frames;
@@ -99,7 +99,7 @@ describe("test vectors", () => {
   });
 
   test("an exception decodes to its headers and payload", () => {
-    const [exception] = createFrameDecoder().push(EXCEPTION).frames;
+    const [exception] = new FrameDecoder().push(EXCEPTION).frames;
     expect(stringHeader(exception!.headers, ":message-type")).toBe("exception");
     expect(stringHeader(exception!.headers, ":exception-type")).toBe("ThrottlingException");
     expect(JSON.parse(Buffer.from(exception!.payload).toString())).toEqual({
@@ -120,7 +120,7 @@ describe("test vectors", () => {
   });
 
   test("an error frame carries its code and message in the headers", () => {
-    const [error] = createFrameDecoder().push(errorFrame("InternalFailure", "Sorry: ü")).frames;
+    const [error] = new FrameDecoder().push(errorFrame("InternalFailure", "Sorry: ü")).frames;
     expect(stringHeader(error!.headers, ":message-type")).toBe("error");
     expect(stringHeader(error!.headers, ":error-code")).toBe("InternalFailure");
     expect(stringHeader(error!.headers, ":error-message")).toBe("Sorry: ü");
@@ -154,7 +154,7 @@ describe("chunks", () => {
   });
 
   test("every frame comes with the push of its last byte", () => {
-    const decoder = createFrameDecoder();
+    const decoder = new FrameDecoder();
     expect(decoder.push(EVENT.subarray(0, -1)).frames).toHaveLength(0);
     expect(decoder.push(EVENT.subarray(-1)).frames).toHaveLength(1);
     expect(
@@ -185,13 +185,13 @@ describe("chunks", () => {
 
   test("a frame within one chunk is not copied", () => {
     const chunk = new Uint8Array(Buffer.concat([EVENT, EVENT]));
-    const { frames } = createFrameDecoder().push(chunk);
+    const { frames } = new FrameDecoder().push(chunk);
     expect(frames.map(({ payload }) => payload.buffer === chunk.buffer)).toEqual([true, true]);
     expect(frames.map(({ headers }) => headers.buffer === chunk.buffer)).toEqual([true, true]);
   });
 
   test("a frame that spans chunks has a buffer of its own, of its length", () => {
-    const decoder = createFrameDecoder();
+    const decoder = new FrameDecoder();
     decoder.push(EVENT.subarray(0, 20));
     const [event] = decoder.push(EVENT.subarray(20)).frames;
     expect(event!.payload.buffer.byteLength).toBe(EVENT.length);
@@ -201,7 +201,7 @@ describe("chunks", () => {
 describe("long frames", () => {
   test("a frame of 20 MiB comes through in chunks of 1 KiB", () => {
     const payload = new Uint8Array(20 * MIB).map((_, i) => i * 31);
-    const decoder = createFrameDecoder();
+    const decoder = new FrameDecoder();
     const found: Frame[] = [];
     const chunks = rechunk(Buffer.concat([encodeFrame({}, payload), SMALLEST]), [1024]);
     for (const chunk of chunks) found.push(...decoder.push(chunk).frames);
@@ -213,13 +213,13 @@ describe("long frames", () => {
   test("a frame of exactly the limit is taken and one byte more is not", () => {
     const bytes = encodeFrame({}, new Uint8Array(84));
     const fault = { kind: "length", totalLength: 100, headersLength: 0 } as const;
-    expect(createFrameDecoder({ maxFrameBytes: 100 }).push(bytes).frames).toHaveLength(1);
-    expect(createFrameDecoder({ maxFrameBytes: 99 }).push(bytes)).toEqual({ frames: [], fault });
+    expect(new FrameDecoder({ maxFrameBytes: 100 }).push(bytes).frames).toHaveLength(1);
+    expect(new FrameDecoder({ maxFrameBytes: 99 }).push(bytes)).toEqual({ frames: [], fault });
   });
 
   test("the limit is 24 MiB unless said otherwise", () => {
-    expect(createFrameDecoder().push(prelude(24 * MIB, 0)).fault).toBeUndefined();
-    expect(createFrameDecoder().push(prelude(24 * MIB + 1, 0)).fault).toEqual({
+    expect(new FrameDecoder().push(prelude(24 * MIB, 0)).fault).toBeUndefined();
+    expect(new FrameDecoder().push(prelude(24 * MIB + 1, 0)).fault).toEqual({
       kind: "length",
       totalLength: 24 * MIB + 1,
       headersLength: 0,
@@ -229,7 +229,7 @@ describe("long frames", () => {
   test("memory follows the bytes that came, not the length that was announced", () => {
     Bun.gc(true);
     const before = heapStats().extraMemorySize;
-    const decoders = Array.from({ length: 50 }, () => createFrameDecoder());
+    const decoders = Array.from({ length: 50 }, () => new FrameDecoder());
     for (const decoder of decoders) {
       decoder.push(prelude(24 * MIB, 0));
       decoder.push(new Uint8Array(1_000));
@@ -244,7 +244,7 @@ describe("faults", () => {
   test("a forged length of 4 GiB is refused by the checksum as soon as the prelude is there", () => {
     const bytes = Buffer.from(EVENT);
     bytes.writeUInt32BE(0xffff_ffff, 0);
-    const decoder = createFrameDecoder();
+    const decoder = new FrameDecoder();
     expect(decoder.push(bytes.subarray(0, 11)).fault).toBeUndefined();
     expect(decoder.push(bytes.subarray(11, 12)).fault).toMatchObject({
       kind: "prelude-checksum",
@@ -262,7 +262,7 @@ describe("faults", () => {
   ])("$name is a length fault", ({ totalLength, headersLength }) => {
     const bytes = prelude(totalLength, headersLength);
     const fault = { kind: "length", totalLength, headersLength } as const;
-    expect(createFrameDecoder().push(bytes)).toEqual({ frames: [], fault });
+    expect(new FrameDecoder().push(bytes)).toEqual({ frames: [], fault });
     expect(decode(rechunk(bytes, [5]))).toEqual({ frames: [], fault });
   });
 
@@ -272,14 +272,14 @@ describe("faults", () => {
   });
 
   test("a changed length is told by the prelude's checksum", () => {
-    const { frames, fault } = createFrameDecoder().push(flipped(EVENT, 3 * 8));
+    const { frames, fault } = new FrameDecoder().push(flipped(EVENT, 3 * 8));
     expect(frames).toHaveLength(0);
     expect(fault).toMatchObject({ kind: "prelude-checksum", expected: 0x3bddcf78 });
   });
 
   test("a changed payload is told by the message's checksum", () => {
     const bytes = flipped(EVENT, 110 * 8);
-    const { frames, fault } = createFrameDecoder().push(bytes);
+    const { frames, fault } = new FrameDecoder().push(bytes);
     expect(frames).toHaveLength(0);
     expect(fault).toEqual({
       kind: "message-checksum",
@@ -362,18 +362,18 @@ describe("faults", () => {
     },
     { name: "a uuid cut short", headers: [0, 9, ...Array(15).fill(0)], detail: "byte 0 runs past" },
   ])("a header block with $name is a fault", ({ headers, detail }) => {
-    const { frames, fault } = createFrameDecoder().push(framed(Uint8Array.from(headers)));
+    const { frames, fault } = new FrameDecoder().push(framed(Uint8Array.from(headers)));
     expect(frames).toHaveLength(0);
     expect(fault).toEqual({ kind: "headers", detail: expect.stringContaining(detail) });
   });
 
   test("headers that overrun do not read on into the payload", () => {
     const bytes = framed(Uint8Array.of(1, 0x61, 7, 0, 2), "xx");
-    expect(createFrameDecoder().push(bytes).fault?.kind).toBe("headers");
+    expect(new FrameDecoder().push(bytes).fault?.kind).toBe("headers");
   });
 
   test("frames ahead of a fault in the same chunk are delivered with it", () => {
-    const { frames, fault } = createFrameDecoder().push(
+    const { frames, fault } = new FrameDecoder().push(
       Buffer.concat([EVENT, EXCEPTION, flipped(EVENT, 900)]),
     );
     expect(frames.map(asHex)).toEqual([expectedHex(EVENT), expectedHex(EXCEPTION)]);
@@ -387,7 +387,7 @@ describe("faults", () => {
     { name: "a header block", bad: framed(Uint8Array.of(1, 0x61, 10)) },
   ])("after a fault of $name the decoder never delivers again", ({ bad }) => {
     for (const sizes of [[bad.length], [1]]) {
-      const decoder = createFrameDecoder();
+      const decoder = new FrameDecoder();
       const faults = rechunk(bad, sizes).map((chunk) => decoder.push(chunk).fault);
       const fault = faults.at(-1);
       expect(fault).toBeDefined();
@@ -398,7 +398,7 @@ describe("faults", () => {
   });
 
   test("a stream that was ended inside a frame can't be continued", () => {
-    const decoder = createFrameDecoder();
+    const decoder = new FrameDecoder();
     decoder.push(EVENT.subarray(0, 20));
     const fault = { kind: "truncated", missing: EVENT.length - 20 } as const;
     expect(decoder.end()).toEqual(fault);

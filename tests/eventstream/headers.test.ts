@@ -2,7 +2,7 @@ import { EventStreamCodec, Int64, type MessageHeaderValue } from "@smithy/events
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 
-import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
+import { FrameDecoder } from "../../src/eventstream/decoder.ts";
 import type { Frame, HeaderValue } from "../../src/eventstream/frame.ts";
 import { checkHeaders, decodeHeaders, stringHeader } from "../../src/eventstream/headers.ts";
 import { encodeFrame, type Headers, seal } from "../emulator/frames.ts";
@@ -47,7 +47,7 @@ const anyName = fc
 const anyHeaders = fc.dictionary(anyName, anyValue, { maxKeys: 8, noNullPrototype: true });
 
 function onlyFrame(bytes: Uint8Array): Frame {
-  const { frames, fault } = createFrameDecoder().push(bytes);
+  const { frames, fault } = new FrameDecoder().push(bytes);
   expect(fault).toBeUndefined();
   expect(frames).toHaveLength(1);
   return frames[0]!;

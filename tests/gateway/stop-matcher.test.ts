@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { createStopMatcher } from "../../src/gateway/stop-matcher.ts";
+import { StopMatcher } from "../../src/gateway/stop-matcher.ts";
 
 function run(pieces: string[], sequences: string[]): { text: string; sequence?: string } {
-  const matcher = createStopMatcher(sequences);
+  const matcher = new StopMatcher(sequences);
   let text = "";
   for (const piece of pieces) {
     const match = matcher.push(piece);
@@ -33,7 +33,7 @@ describe("stop matcher", () => {
   });
 
   test("only what could begin a sequence is held back", () => {
-    const matcher = createStopMatcher(["\n\nHuman:"]);
+    const matcher = new StopMatcher(["\n\nHuman:"]);
     expect(matcher.push("Hello\n").text).toBe("Hello");
     expect(matcher.push("world").text).toBe("\nworld");
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
+import { FrameDecoder } from "../../src/eventstream/decoder.ts";
 import type { Frame } from "../../src/eventstream/frame.ts";
 import { createEventReader, type KiroEvent } from "../../src/kiro/events.ts";
 import {
@@ -15,7 +15,7 @@ import {
 const toKiroEvent = createEventReader();
 
 function decoded(bytes: Uint8Array): Frame {
-  const [frame] = createFrameDecoder().push(bytes).frames;
+  const [frame] = new FrameDecoder().push(bytes).frames;
   if (frame === undefined) throw new Error("no frame");
   return frame;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { isTerminal, type ReplyEvent, type StopReason } from "../../src/conversation/reply.ts";
-import { createFrameDecoder } from "../../src/eventstream/decoder.ts";
+import { FrameDecoder } from "../../src/eventstream/decoder.ts";
 import type { Batch } from "../../src/kiro/client.ts";
 import { createEventReader, type KiroEvent } from "../../src/kiro/events.ts";
 import { faultOfFrame, type KiroFault } from "../../src/kiro/failure.ts";
@@ -758,7 +758,7 @@ test("no call comes out twice or with another call's input", () => {
 
 /** From bytes to the outcome, as the client has it: a fault of the framing ends the reply. */
 function replay(chunks: Uint8Array[], options: ResponseOptions): Outcome {
-  const decoder = createFrameDecoder();
+  const decoder = new FrameDecoder();
   const machine = createResponse(options);
   const out: ReplyEvent[] = [];
   const add = (batch: Batch): KiroFault | undefined => {
@@ -826,9 +826,7 @@ describe("a stream that is cut", () => {
 
   test("after any event and ended cleanly stops with max-tokens wherever a call was open", () => {
     const events = frames.flatMap((frame) =>
-      createFrameDecoder()
-        .push(frame)
-        .frames.map((one) => createEventReader()(one)),
+      new FrameDecoder().push(frame).frames.map((one) => createEventReader()(one)),
     );
     let open = false;
     for (const [index, event] of events.entries()) {
