@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { type SocksBridge, startSocksBridge } from "./socks.ts";
+import type { SocksBridge } from "./socks.ts";
 
 /** A timer that has been started; `refresh` starts it anew, `cancel` ends it. Both may be called at any time. */
 export type Timer = { refresh(): void; cancel(): void };
@@ -24,7 +24,7 @@ export function realRuntime(): Runtime {
   const bridges = new Map<string, Promise<SocksBridge>>();
   /** One bridge for each proxy, so that what is kept open to one is never used for another. */
   const bridged = async (url: string, init: BunFetchRequestInit): Promise<BunFetchRequestInit> => {
-    const bridge = bridges.get(url) ?? startSocksBridge(url, crypto.randomUUID());
+    const bridge = bridges.get(url) ?? startBridge(url);
     bridges.set(url, bridge);
     try {
       return { ...init, proxy: { url: (await bridge).url, respectNoProxy: false } };
@@ -56,6 +56,12 @@ export function realRuntime(): Runtime {
 export async function lookupAddresses(host: string): Promise<string[]> {
   const found = await lookup(host, { all: true });
   return found.map(({ address }) => address);
+}
+
+/** Loaded when first needed: hardly anybody has such a proxy. */
+async function startBridge(url: string): Promise<SocksBridge> {
+  const { startSocksBridge } = await import("./socks.ts");
+  return await startSocksBridge(url, crypto.randomUUID());
 }
 
 function socksUrl(proxy: BunFetchRequestInit["proxy"]): string | undefined {

@@ -1,7 +1,6 @@
-import { timingSafeEqual } from "node:crypto";
-import { inspect } from "node:util";
-
 const SHOWN = "[secret]";
+/** `inspect.custom` of `node:util`, which need not be loaded for it. */
+const INSPECT = Symbol.for("nodejs.util.inspect.custom");
 
 /** A token, key or password. Every way of printing it gives `[secret]`; `reveal()` is the only way out and easy to grep. */
 export class Secret {
@@ -19,7 +18,7 @@ export class Secret {
   /** Compares in constant time, whatever the lengths. */
   equals(other: string): boolean {
     this.#digest ??= sha256(this.#text);
-    return timingSafeEqual(this.#digest, sha256(other));
+    return crypto.timingSafeEqual(this.#digest, sha256(other));
   }
 
   toString(): string {
@@ -30,7 +29,7 @@ export class Secret {
     return SHOWN;
   }
 
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return SHOWN;
   }
 }

@@ -1,5 +1,4 @@
-import { isIPv6 } from "node:net";
-import { plainAddress, wordsOf } from "../address.ts";
+import { isIPv6, plainAddress, wordsOf } from "../address.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import type { Runtime } from "../runtime.ts";
 

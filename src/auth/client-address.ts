@@ -1,5 +1,4 @@
-import { isIP, isIPv6 } from "node:net";
-import { blockListOf, parseRange, plainAddress } from "../address.ts";
+import { blockListOf, isIP, isIPv6, parseRange, plainAddress } from "../address.ts";
 
 /** What `X-Forwarded-For` is believed of. */
 export type ClientAddress = (socketAddress: string, forwardedFor: string | null) => string;

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import { BoundedMap } from "../bounded-map.ts";
 import { diskFiles, errorCode, type Files, replaceFile } from "../credentials/files.ts";
@@ -86,5 +85,7 @@ async function readSaved(
 }
 
 function digestOf(code: string, machineId: string): string {
-  return createHash("sha256").update(`${code.toUpperCase()}\n${machineId}`).digest("base64url");
+  return new Bun.CryptoHasher("sha256")
+    .update(`${code.toUpperCase()}\n${machineId}`)
+    .digest("base64url");
 }

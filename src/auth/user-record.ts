@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import { asNumber } from "../credentials/exact-json.ts";
 import { isGiven, isRecord, type JsonRecord } from "../credentials/record.ts";
@@ -102,7 +101,7 @@ export function canonicalCode(code: string): string {
 
 /** An id for a code that no record names one for. */
 export function idOf(code: string): string {
-  const digest = createHash("sha256").update(`kiro-proxy user ${canonicalCode(code)}`);
+  const digest = new Bun.CryptoHasher("sha256").update(`kiro-proxy user ${canonicalCode(code)}`);
   return `user-${digest.digest("hex").slice(0, 10)}`;
 }
 

@@ -48,6 +48,9 @@ import { contextOf, loginSources } from "./settings.ts";
 /** Heartbeats, and the longest that a streamed answer's head is held back for a real status. */
 const HEARTBEAT_MS = 10_000;
 
+/** How long what goes on beside the requests lets them go first. */
+const AFTER_START_MS = 100;
+
 export type Composed = {
   fetch: (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>;
   credentials: number;
@@ -234,6 +237,8 @@ export async function compose(deps: {
       stopping = true;
     },
     async run(signal) {
+      // A start is over with its first answer: to open the database would hold that up by 12 ms.
+      await runtime.sleep(AFTER_START_MS, signal).catch(() => undefined);
       await ledger.open();
       process.on("SIGHUP", reload);
       const tasks = [

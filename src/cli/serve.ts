@@ -1,6 +1,8 @@
+import { fstatSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import { checkExposure } from "../config/exposure.ts";
 import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
@@ -13,7 +15,7 @@ import { version } from "../version.ts";
 import { compose } from "./compose.ts";
 import { withServiceCredentials } from "./environment.ts";
 import { firstSteps } from "./first-steps.ts";
-import { createLines } from "./lines.ts";
+import { createLines, writeToStderr } from "./lines.ts";
 import { listen, type Listener } from "./listener.ts";
 import { createServiceManager } from "./service-manager.ts";
 import { profileOf } from "./settings.ts";
@@ -27,6 +29,8 @@ const LINGER_MS = 2_000;
 
 /** Runs the server until a signal ends it. Gives the exit code: 0 after a shutdown, 1 where it could not start. */
 export async function serve(options: ServeOptions, runtime: Runtime): Promise<number> {
+  // What is parsed is parsed once or twice: to compile code for it would take 4 ms of the start.
+  z.config({ jitless: true });
   const env = await withServiceCredentials(process.env);
   const loaded = await loadConfig({
     flags: options.flags,
@@ -46,11 +50,11 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     console.error(`Refusing to start: ${exposure.failure}`);
     return 1;
   }
-  const lines = createLines((text) => void process.stderr.write(text));
+  const lines = createLines(writeToStderr);
   process.once("exit", lines.flush);
   const log = createLog({
     level: config.logLevel,
-    format: config.logFormat ?? (process.stderr.isTTY ? "text" : "json"),
+    format: config.logFormat ?? (fstatSync(2).isCharacterDevice() ? "text" : "json"),
     write: lines.write,
     now: () => runtime.now(),
   });

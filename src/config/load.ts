@@ -210,6 +210,7 @@ function fromText(key: ConfigKey, text: string): unknown {
 }
 
 function problemsIn(raw: RawObject, nameOf: (key: string) => string): ConfigProblem[] {
+  if (Object.keys(raw).length === 0) return [];
   const parsed = configSchema.safeParse(raw);
   if (parsed.success) return [];
   const problems = new Map<string, ConfigProblem>();

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { parseProxyUrl, PROXY_EXPECTED } from "../proxy.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { Secret } from "../secret.ts";
@@ -327,5 +326,5 @@ function versionOf(fields: Fields): string {
 }
 
 function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
 }

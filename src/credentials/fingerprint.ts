@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import type { Credential } from "./credential.ts";
 
 /** What tells the credentials that clients send apart: by their secrets, since they may claim any id. */
 export function fingerprintOf({ login, accessToken }: Credential): string {
   const text = (login?.refreshToken ?? accessToken)?.reveal() ?? "";
-  return createHash("sha256").update(text).digest("hex");
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
@@ -45,7 +44,10 @@ export function createJournal(deps: {
   const prefix = `.${basename(credentialsPath)}.renewed-`;
 
   const pathOf = ({ id }: Credential): string =>
-    join(folder, `${prefix}${createHash("sha256").update(id).digest("hex").slice(0, 16)}`);
+    join(
+      folder,
+      `${prefix}${new Bun.CryptoHasher("sha256").update(id).digest("hex").slice(0, 16)}`,
+    );
 
   return {
     note(credential, { accessToken, refreshToken, expiresAt, profileArn }) {

@@ -7,7 +7,7 @@ import { chat } from "../wire/chat/chat-completions.ts";
 import { errorObject } from "../wire/openai-errors.ts";
 import { responses } from "../wire/responses/responses.ts";
 import type { WireError } from "../wire/wire.ts";
-import { type AdminDeps, adminRoutes } from "./admin/admin.ts";
+import type { AdminDeps } from "./admin/admin.ts";
 import { readJson } from "./body.ts";
 import { callerOf } from "./caller.ts";
 import { answerHeaders, type CompletionDeps, completions } from "./completions.ts";
@@ -80,7 +80,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   app.on(["GET", "HEAD"], ["/", "/api/hello"], (c) => c.text("kiro-proxy\n"));
   app.route("/", healthRoutes(deps.health));
 
-  if (deps.admin !== undefined) app.route("/api/admin", adminRoutes(deps.admin));
+  if (deps.admin !== undefined) app.all("/api/admin/*", adminHandler(deps.admin));
 
   const served = { ...deps, stopping: () => deps.health.stopping() };
   const direct = new Map([
@@ -145,6 +145,20 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
 function isLocal(origin: string): boolean {
   const host = URL.parse(origin)?.hostname ?? "";
   return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);
+}
+
+/** The routes are loaded when first asked for: with their schemas they take as long and as much memory as all other routes. */
+function adminHandler(deps: AdminDeps) {
+  let loading: Promise<Hono<HttpEnv>> | undefined;
+  return async (c: Context<HttpEnv>): Promise<Response> => {
+    loading ??= import("./admin/admin.ts").then(({ adminApp }) => adminApp(deps));
+    const admin = await loading;
+    const route = (name: string): void => c.set("route", name);
+    return await admin.fetch(c.req.raw, {
+      ...c.env,
+      outer: { requestId: c.get("requestId"), route },
+    });
+  };
 }
 
 function exchangeOf(c: Context<HttpEnv>): Exchange {

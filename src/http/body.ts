@@ -1,4 +1,3 @@
-import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import type { Failure } from "../conversation/failure.ts";
 import { jsonFault } from "../json-fault.ts";
 import { fail, ok, type Result } from "../result.ts";
@@ -7,13 +6,23 @@ import { within } from "./within.ts";
 
 type Decoder = (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer;
 
-const DECODERS = new Map<string, Decoder>([
-  ["gzip", gunzipSync],
-  ["x-gzip", gunzipSync],
-  ["deflate", inflateSync],
-  ["br", brotliDecompressSync],
-  ["zstd", zstdDecompressSync],
-]);
+/** The module is loaded when first needed: agents send their bodies as they are. */
+function decoderOf(encoding: string): Decoder | undefined {
+  const zlib = process.getBuiltinModule("node:zlib");
+  switch (encoding) {
+    case "gzip":
+    case "x-gzip":
+      return zlib.gunzipSync;
+    case "deflate":
+      return zlib.inflateSync;
+    case "br":
+      return zlib.brotliDecompressSync;
+    case "zstd":
+      return zlib.zstdDecompressSync;
+    default:
+      return undefined;
+  }
+}
 
 /** `maxBytes` holds for the body as sent and as decompressed. */
 export type BodyLimits = { maxBytes: number; withinMs: number };
@@ -61,7 +70,6 @@ async function readDecoded(request: Request, maxBytes: number): Promise<Result<s
 
 async function readBytes(request: Request, maxBytes: number): Promise<Result<Uint8Array, Failure>> {
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
-  const decode = DECODERS.get(encoding);
   const declared = request.headers.has("content-length");
   let bytes: Uint8Array;
   try {
@@ -71,6 +79,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Result<Uin
   }
   if (bytes.length > maxBytes) return fail(tooLarge(maxBytes));
   if (encoding === "" || encoding === "identity") return ok(bytes);
+  const decode = decoderOf(encoding);
   if (decode === undefined) {
     return fail({
       kind: "invalid-request",

@@ -9,7 +9,11 @@ export type Exchange = { request: Request; id: string; server: Server | undefine
 
 /** What Hono carries along with a request. */
 export type HttpEnv = {
-  Bindings: { server?: Server };
+  Bindings: {
+    server?: Server;
+    /** Of the app that has handed a request on: the request's id, and where its route is told. */
+    outer?: { requestId: string; route(name: string): void };
+  };
   Variables: {
     requestId: string;
     /** What the log names instead of the path. */

@@ -1,4 +1,4 @@
-import { isIP, isIPv6 } from "node:net";
+import { isIP, isIPv6 } from "../address.ts";
 import type { Image } from "../conversation/conversation.ts";
 import { imageFromBase64 } from "../conversation/image.ts";
 import { startDeadline } from "../gateway/deadline.ts";

@@ -1,5 +1,5 @@
-import { type BlockList, isIP } from "node:net";
-import { blockListOf, parseRange, wordsOf } from "../address.ts";
+import type { BlockList } from "node:net";
+import { blockListOf, isIP, parseRange, wordsOf } from "../address.ts";
 
 /**
  * Whether an IP address belongs to the public internet. What is no IP address does not, and neither does one of the
@@ -8,13 +8,15 @@ import { blockListOf, parseRange, wordsOf } from "../address.ts";
 export function isPublicAddress(address: string): boolean {
   switch (isIP(address)) {
     case 4:
-      return !NOT_PUBLIC.check(address, "ipv4");
+      return !notPublic().check(address, "ipv4");
     case 6: {
       const words = wordsOf(address);
       const inner = words && embeddedIPv4(words);
       if (inner !== undefined) return isPublicAddress(inner);
       return (
-        words !== undefined && UNICAST.check(address, "ipv6") && !NOT_PUBLIC.check(address, "ipv6")
+        words !== undefined &&
+        unicast().check(address, "ipv6") &&
+        !notPublic().check(address, "ipv6")
       );
     }
     default:
@@ -22,7 +24,7 @@ export function isPublicAddress(address: string): boolean {
   }
 }
 
-const NOT_PUBLIC = subnets(
+const notPublic = subnets(
   "0.0.0.0/8",
   "10.0.0.0/8",
   "100.64.0.0/10",
@@ -46,10 +48,11 @@ const NOT_PUBLIC = subnets(
 );
 
 /** All that IPv6 has given out for the internet so far. */
-const UNICAST = subnets("2000::/3");
+const unicast = subnets("2000::/3");
 
-function subnets(...ranges: string[]): BlockList {
-  return blockListOf(ranges.flatMap((range) => parseRange(range) ?? []));
+function subnets(...ranges: string[]): () => BlockList {
+  let list: BlockList | undefined;
+  return () => (list ??= blockListOf(ranges.flatMap((range) => parseRange(range) ?? [])));
 }
 
 /** The address that a packet ends at when an IPv6 address stands for an IPv4 one. */

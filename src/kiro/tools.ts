@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { JsonObject, Tool } from "../conversation/conversation.ts";
 import { schemaText } from "../conversation/schema-text.ts";
 import { BoundedMap } from "../bounded-map.ts";
@@ -51,7 +50,7 @@ function shorten(name: string, nameMax: number, round: number): string {
   const plain = name.slice(0, nameMax).replace(/[^a-zA-Z0-9_-]/g, "_");
   const start = /^[a-zA-Z]/.test(plain) ? plain : `t${plain}`;
   // UTF-16, because UTF-8 has one form for all halves of surrogate pairs.
-  const hash = createHash("sha256").update(Buffer.from(name, "utf16le"));
+  const hash = new Bun.CryptoHasher("sha256").update(Buffer.from(name, "utf16le"));
   if (round > 0) hash.update(String(round));
   const digits = hash.digest("hex").slice(0, HASH_LENGTH);
   return `${start.slice(0, nameMax - HASH_LENGTH - 1)}_${digits}`;

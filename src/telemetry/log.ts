@@ -1,4 +1,4 @@
-import { Secret } from "../secret.ts";
+import type { Secret } from "../secret.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 

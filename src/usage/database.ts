@@ -1,4 +1,4 @@
-import { SQL } from "bun";
+import type { SQL } from "bun";
 import { mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fail, ok, type Result } from "../result.ts";
@@ -69,7 +69,7 @@ export async function openDatabase(
     const file = await open(path, "a", 0o600);
     if (process.platform !== "win32") await file.chmod(0o600);
     await file.close();
-    sql = new SQL({ adapter: "sqlite", filename: path });
+    sql = new Bun.SQL({ adapter: "sqlite", filename: path });
     await sql`PRAGMA busy_timeout = 500`;
     await sql`PRAGMA journal_mode = WAL`;
     // The end of the process loses nothing; the loss of power may lose the last seconds, never the file.
@@ -100,7 +100,7 @@ export async function openDatabase(
 export async function openForReading(path: string): Promise<Result<SQL, DatabaseFault>> {
   let sql: SQL | undefined;
   try {
-    sql = new SQL({ adapter: "sqlite", filename: path, readonly: true });
+    sql = new Bun.SQL({ adapter: "sqlite", filename: path, readonly: true });
     const version = await versionOf(sql);
     if (version === migrations.length) return ok(sql);
     await sql.close();

@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIP } from "../../address.ts";
 import { unlessAborted } from "../../credentials/tokens.ts";
 import { proxyOption } from "../../proxy.ts";
 import { fail, ok, type Result } from "../../result.ts";

@@ -5,6 +5,7 @@ import type { Secret } from "../../secret.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { readJson } from "../body.ts";
 import type { Exchange, HttpEnv } from "../env.ts";
+import { canonicalPath } from "../paths.ts";
 import { type CredentialDeps, credentialRoutes } from "./credentials.ts";
 import { type Document, documentOf } from "./openapi.ts";
 import { CONTENT_SECURITY_POLICY, pageOf } from "./page.ts";
@@ -30,6 +31,18 @@ export type AdminDeps = {
 
 /** What an operator sends is small. */
 const BODY_MAX_BYTES = 1024 * 1024;
+
+/** The operator's API at its place, as an app that another one hands requests on to. */
+export function adminApp(deps: AdminDeps): Hono<HttpEnv> {
+  const app = new Hono<HttpEnv>({ getPath: (request) => canonicalPath(request.url) });
+  app.use(async (c, next) => {
+    const { outer } = c.env;
+    c.set("requestId", outer?.requestId ?? "");
+    await next();
+    outer?.route(c.get("route") ?? "/api/admin");
+  });
+  return app.route("/api/admin", adminRoutes(deps));
+}
 
 /** The operator's API, to be mounted at `/api/admin`. Its errors are `{"error": "…"}`, as the Go build's launcher knows them. */
 export function adminRoutes(deps: AdminDeps): Hono<HttpEnv> {
