@@ -2,7 +2,6 @@ import { fstatSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import { checkExposure } from "../config/exposure.ts";
 import { type ConfigFlags, describeProblem, loadConfig, readTextFile } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
@@ -29,8 +28,6 @@ const LINGER_MS = 2_000;
 
 /** Runs the server until a signal ends it. Gives the exit code: 0 after a shutdown, 1 where it could not start. */
 export async function serve(options: ServeOptions, runtime: Runtime): Promise<number> {
-  // What is parsed is parsed once or twice: to compile code for it would take 4 ms of the start.
-  z.config({ jitless: true });
   const env = await withServiceCredentials(process.env);
   const loaded = await loadConfig({
     flags: options.flags,

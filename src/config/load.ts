@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { z } from "zod";
 import { fail, ok, type Result } from "../result.ts";
 import { jsonFault } from "../json-fault.ts";
 import { type Config, type ConfigKey, configKeys, configSchema } from "./schema.ts";
@@ -54,6 +55,8 @@ type RawObject = Record<string, unknown>;
  * matter, as in the Go build.
  */
 export async function loadConfig(input: LoadInput): Promise<Result<LoadedConfig, ConfigProblem[]>> {
+  // Little is ever parsed with schemas, and most of it once: to compile code for them would take 4 ms of a start.
+  z.config({ jitless: true });
   const { flags, env } = input;
   const directory = await configDirectory(input);
   const path = flags.config ?? join(directory, "config.json");

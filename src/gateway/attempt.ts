@@ -1,7 +1,14 @@
 import type { Conversation, Notice } from "../conversation/conversation.ts";
 import type { Recorder } from "../capture/recorder.ts";
 import type { Failure } from "../conversation/failure.ts";
-import { type Batches, isTerminal, isVisible, type ReplyEvent } from "../conversation/reply.ts";
+import {
+  type Batches,
+  forEachBatch,
+  isTerminal,
+  isVisible,
+  type ReplyEvent,
+  type Take,
+} from "../conversation/reply.ts";
 import type { CredentialSource, Lease, Pool } from "../credentials/pool.ts";
 import type { RefreshFault } from "../credentials/refresh.ts";
 import type { Tokens } from "../credentials/tokens.ts";
@@ -271,9 +278,11 @@ class Rest implements Batches<ReplyEvent[]> {
   }
 
   next(): Promise<IteratorResult<ReplyEvent[], void>> {
-    const reading = this.#read();
-    this.#reading = reading;
-    return reading;
+    return this.#whileReading(this.#next());
+  }
+
+  forEach(take: Take<ReplyEvent[]>): Promise<void> {
+    return this.#whileReading(this.#forEach(take));
   }
 
   async return(): Promise<IteratorResult<ReplyEvent[], void>> {
@@ -289,22 +298,49 @@ class Rest implements Batches<ReplyEvent[]> {
     return this;
   }
 
-  async #read(): Promise<IteratorResult<ReplyEvent[], void>> {
-    const early = this.#early;
-    if (early !== undefined) {
-      this.#early = undefined;
-      return { done: false, value: early.events };
-    }
+  #whileReading<T>(reading: Promise<T>): Promise<T> {
+    this.#reading = reading;
+    return reading;
+  }
+
+  async #next(): Promise<IteratorResult<ReplyEvent[], void>> {
+    const early = this.#takeEarly();
+    if (early !== undefined) return { done: false, value: early };
     while (!this.#isOver && !this.#output.ended) {
       const { done, value } = await this.#batches.next();
       if (done === true) break;
-      const { events, fault } = value;
-      const out = this.#output.push(events);
-      for (const event of this.#ending(fault)) out.push(event);
-      if (out.length > 0) return { done: false, value: out };
+      const events = this.#through(value);
+      if (events.length > 0) return { done: false, value: events };
     }
     await this.#end();
     return { done: true, value: undefined };
+  }
+
+  async #forEach(take: Take<ReplyEvent[]>): Promise<void> {
+    try {
+      const early = this.#takeEarly();
+      if (this.#isOver || (early !== undefined && !(await take(early)))) return;
+      if (this.#output.ended) return;
+      await forEachBatch(this.#batches, (batch) => {
+        const events = this.#through(batch);
+        const goesOn = events.length === 0 || take(events);
+        return this.#output.ended ? endAfter(goesOn) : goesOn;
+      });
+    } finally {
+      await this.#end();
+    }
+  }
+
+  #takeEarly(): ReplyEvent[] | undefined {
+    const early = this.#early;
+    this.#early = undefined;
+    return early?.events;
+  }
+
+  #through({ events, fault }: Batch): ReplyEvent[] {
+    const out = this.#output.push(events);
+    for (const event of this.#ending(fault)) out.push(event);
+    return out;
   }
 
   #ending(fault: KiroFault | undefined): ReplyEvent[] {
@@ -324,4 +360,8 @@ class Rest implements Batches<ReplyEvent[]> {
       this.#hears.onEnd();
     }
   }
+}
+
+function endAfter(goesOn: boolean | Promise<boolean>): boolean | Promise<boolean> {
+  return goesOn instanceof Promise ? goesOn.then(() => false) : false;
 }

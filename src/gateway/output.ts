@@ -108,14 +108,14 @@ class Machine implements Output {
   #take(event: ReplyEvent): void {
     switch (event.type) {
       case "text":
-        if (this.#leaks?.convert !== true) this.#hear(event.text);
+        if (this.#leaks?.convert !== true) this.#hear(event.text, event);
         if (this.#finder !== undefined && !this.#ended) this.#handle(this.#finder.push(event.text));
         break;
       case "reasoning":
         this.#flush();
         if (this.#ended) break;
         this.#reasoning = true;
-        this.#say("reasoning", event.text);
+        this.#say("reasoning", event.text, event);
         break;
       case "reasoning-end":
         this.#flush();
@@ -170,16 +170,20 @@ class Machine implements Output {
     this.#ended = true;
   }
 
-  /** Sends text on its way out, up to the token limit. */
-  #say(type: "text" | "reasoning", text: string): void {
+  /** Sends text on its way out, up to the token limit; `as` is the event that it came in, if that is all of it. */
+  #say(type: "text" | "reasoning", text: string, as?: ReplyEvent): void {
     if (text === "" || this.#ended) return;
     const left = this.#maxTokens - this.#meter.output;
     const tokens = this.#countText(text);
-    const fits = tokens <= left;
-    const said = fits ? text : startOf(text, left / tokens);
-    this.#meter.spend(fits ? tokens : left);
+    if (tokens <= left) {
+      this.#meter.spend(tokens);
+      this.#out.push(as ?? { type, text });
+      return;
+    }
+    this.#meter.spend(left);
+    const said = startOf(text, left / tokens);
     if (said !== "") this.#out.push({ type, text: said });
-    if (!fits) this.#stop("max-tokens");
+    this.#stop("max-tokens");
   }
 
   #speak(piece: string): void {
@@ -188,8 +192,10 @@ class Machine implements Output {
     if (sequence !== undefined && !this.#ended) this.#stop("stop-sequence", sequence);
   }
 
-  #hear(piece: string): void {
-    this.#speak(this.#fence === undefined ? piece : this.#fence.push(piece));
+  #hear(piece: string, as?: ReplyEvent): void {
+    if (this.#fence !== undefined) this.#speak(this.#fence.push(piece));
+    else if (this.#stops.hasSequences) this.#speak(piece);
+    else this.#say("text", piece, as);
   }
 
   #call(event: Extract<ReplyEvent, { type: "tool-call" }>): void {

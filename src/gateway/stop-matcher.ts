@@ -7,6 +7,10 @@ export class StopMatcher {
     this.#sequences = stopSequences.filter((sequence) => sequence !== "");
   }
 
+  get hasSequences(): boolean {
+    return this.#sequences.length > 0;
+  }
+
   /** The text that may go out. With `sequence`, it ends just before that match and nothing may follow. */
   push(piece: string): { text: string; sequence?: string } {
     if (this.#sequences.length === 0) return { text: piece };

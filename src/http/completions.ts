@@ -1,6 +1,6 @@
 import type { Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
-import type { ReplyEvent } from "../conversation/reply.ts";
+import { forEachBatch, type ReplyEvent } from "../conversation/reply.ts";
 import type { Gateway, Reply } from "../gateway/complete.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
@@ -214,13 +214,16 @@ async function fold<Event>(
   onEvents: (events: ReplyEvent[]) => void,
 ): Promise<Result<unknown, Failure>> {
   const wireEvents: Event[] = [];
-  for await (const events of reply.events) {
+  let failure: Failure | undefined;
+  await forEachBatch(reply.events, (events) => {
     onEvents(events);
     for (const event of events) {
-      if (event.type === "failed") return { ok: false, failure: event.failure };
-      wireEvents.push(...encoder.push(event));
+      if (event.type === "failed") failure = event.failure;
+      else for (const wireEvent of encoder.push(event)) wireEvents.push(wireEvent);
     }
-  }
+    return failure === undefined;
+  });
+  if (failure !== undefined) return fail(failure);
   // A departed client's reply is returned from outside, before its end.
   return signal.aborted ? fail(CLIENT_LEFT) : ok(wire.fold(wireEvents));
 }

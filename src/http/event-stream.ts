@@ -1,5 +1,5 @@
 import type { Failure } from "../conversation/failure.ts";
-import type { Batches, ReplyEvent } from "../conversation/reply.ts";
+import { type Batches, forEachBatch, type ReplyEvent } from "../conversation/reply.ts";
 import type { Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Encoder, Wire } from "../wire/wire.ts";
@@ -91,15 +91,20 @@ export function eventStream<Event>(deps: {
         send([{ type: "failed", failure }]);
         return { outcome: "failed", failure };
       }
-      for await (const events of begun.value.events) {
-        if (signal.aborted) return { outcome: "cancelled" };
-        const end = send(events);
-        if (draining !== undefined && !(await drained(draining))) return { outcome: "cancelled" };
-        if (end !== undefined) return signal.aborted ? { outcome: "cancelled" } : end;
-      }
+      let end: StreamEnd | undefined;
+      await forEachBatch(begun.value.events, (events) => {
+        if (signal.aborted) return false;
+        end = send(events);
+        if (draining === undefined) return end === undefined;
+        return drained(draining).then((isTaken) => {
+          if (!isTaken) end = { outcome: "cancelled" };
+          return end === undefined;
+        });
+      });
       // A departed client's reply is returned from outside, also while this waits for it to drain.
       if (signal.aborted) return { outcome: "cancelled" };
-      throw new Error("a reply ended without a terminal event");
+      if (end === undefined) throw new Error("a reply ended without a terminal event");
+      return end;
     } finally {
       heartbeat.cancel();
     }

@@ -1,4 +1,4 @@
-import type { Batches, ReplyEvent } from "../conversation/reply.ts";
+import type { Batches, ReplyEvent, Take } from "../conversation/reply.ts";
 import { FrameDecoder } from "../eventstream/decoder.ts";
 import type { Frame } from "../eventstream/frame.ts";
 import { proxyOption } from "../proxy.ts";
@@ -125,6 +125,8 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
 
 type ChunkReader = { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> };
 
+type Chunk = Uint8Array | "end" | "broken";
+
 const DONE: { done: true; value: undefined } = { done: true, value: undefined };
 
 /** The body of an answer, batch by batch. Each step of an async generator would cost some microseconds more. */
@@ -151,9 +153,11 @@ class Answer implements Batches<Batch> {
   }
 
   next(): Promise<IteratorResult<Batch, void>> {
-    const reading = this.#read();
-    this.#reading = reading;
-    return reading;
+    return this.#whileReading(this.#next());
+  }
+
+  forEach(take: Take<Batch>): Promise<void> {
+    return this.#whileReading(this.#forEach(take));
   }
 
   async return(): Promise<IteratorResult<Batch, void>> {
@@ -169,30 +173,60 @@ class Answer implements Batches<Batch> {
     return this;
   }
 
-  async #read(): Promise<IteratorResult<Batch, void>> {
+  #whileReading<T>(reading: Promise<T>): Promise<T> {
+    this.#reading = reading;
+    return reading;
+  }
+
+  async #next(): Promise<IteratorResult<Batch, void>> {
     while (!this.#isOver) {
-      let chunk: Uint8Array | undefined;
-      try {
-        chunk = (await this.#reader?.read())?.value;
-      } catch {
-        // A reset, or our own abort: the watch knows which.
-        const fault = faultOfNetwork(this.#watch.cause ?? "reset");
-        return this.#last("broken", { events: [], fault });
-      }
-      if (chunk === undefined) {
-        const truncated = this.#decoder.end();
-        return this.#last(
-          "whole",
-          truncated === undefined
-            ? this.#machine.end()
-            : { events: [], fault: faultOfFrame(truncated) },
-        );
-      }
-      const batch = this.#take(chunk);
-      if (batch.fault !== undefined) return this.#last("left", batch);
-      if (batch.events.length > 0) return { done: false, value: batch };
+      const batch = this.#batchOf(await this.#chunk());
+      if (batch !== undefined) return { done: false, value: batch };
     }
     return DONE;
+  }
+
+  async #forEach(take: Take<Batch>): Promise<void> {
+    try {
+      while (!this.#isOver) {
+        const batch = this.#batchOf(await this.#chunk());
+        const goesOn = batch === undefined || take(batch);
+        if (!(goesOn instanceof Promise ? await goesOn : goesOn)) return;
+      }
+    } finally {
+      this.#end("left");
+    }
+  }
+
+  async #chunk(): Promise<Chunk> {
+    try {
+      return (await this.#reader?.read())?.value ?? "end";
+    } catch {
+      return "broken";
+    }
+  }
+
+  /** Undefined where there is nothing to tell yet. */
+  #batchOf(chunk: Chunk): Batch | undefined {
+    if (chunk === "broken") {
+      // A reset, or our own abort: the watch knows which.
+      return this.#last("broken", {
+        events: [],
+        fault: faultOfNetwork(this.#watch.cause ?? "reset"),
+      });
+    }
+    if (chunk === "end") {
+      const truncated = this.#decoder.end();
+      return this.#last(
+        "whole",
+        truncated === undefined
+          ? this.#machine.end()
+          : { events: [], fault: faultOfFrame(truncated) },
+      );
+    }
+    const batch = this.#take(chunk);
+    if (batch.fault !== undefined) return this.#last("left", batch);
+    return batch.events.length > 0 ? batch : undefined;
   }
 
   #take(chunk: Uint8Array): Batch {
@@ -203,16 +237,15 @@ class Answer implements Batches<Batch> {
     if (frames.length > 0) this.#watch.eventCame();
     const events: ReplyEvent[] = [];
     for (const frame of frames) {
-      const batch = this.#machine.push(this.#toEvent(frame));
-      for (const event of batch.events) events.push(event);
-      if (batch.fault !== undefined) return { events, fault: batch.fault };
+      const batch = this.#machine.push(this.#toEvent(frame), events);
+      if (batch.fault !== undefined) return batch;
     }
     return fault === undefined ? { events } : { events, fault: faultOfFrame(fault) };
   }
 
-  #last(ending: Ending, batch: Batch): IteratorResult<Batch, void> {
+  #last(ending: Ending, batch: Batch): Batch {
     this.#end(ending, batch.fault);
-    return { done: false, value: batch };
+    return batch;
   }
 
   #end(ending: Ending, fault?: KiroFault): void {

@@ -47,7 +47,9 @@ function says(turn: Turn): boolean {
 }
 
 function uuidOf(...parts: string[]): string {
-  const hex = Bun.SHA256.hash(parts.map(withLength).join(""), "hex");
+  let text = "";
+  for (const part of parts) text += withLength(part);
+  const hex = Bun.SHA256.hash(text, "hex");
   // Version 8 ("custom") and the RFC 9562 variant, so that it is a well-formed UUID.
   const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) % 4];
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;

@@ -21,7 +21,8 @@ export type ResponseOptions = {
 };
 
 export type ResponseMachine = {
-  push(event: KiroEvent): Batch;
+  /** The batch's events are added to `events`, where such are given. */
+  push(event: KiroEvent, events?: ReplyEvent[]): Batch;
   /** The body has ended cleanly. After a fault or this, nothing more comes out. */
   end(): Batch;
 };
@@ -87,8 +88,7 @@ class Machine implements ResponseMachine {
     this.#splitter = tagThinking ? createThinkingTagSplitter() : undefined;
   }
 
-  push(event: KiroEvent): Batch {
-    const events: ReplyEvent[] = [];
+  push(event: KiroEvent, events: ReplyEvent[] = []): Batch {
     this.#events = events;
     if (this.#over || this.#cutShort) return { events };
     const fault = this.#take(event);

@@ -143,6 +143,8 @@ function countImages(turns: Turn[]): number {
   return count;
 }
 
+const NO_RESULTS = { answers: new Map<number, string>(), unanswered: new Set<string>() };
+
 /**
  * Which result answers which call, by position in `parts`. Where one id was used for several calls the results go to
  * them in order, and where a call has several results the last one counts.
@@ -152,6 +154,7 @@ function pairResults(
   calls: Call[],
   note: (code: string) => void,
 ): { answers: Map<number, string>; unanswered: Set<string> } {
+  if (calls.length === 0 && !parts.some(({ type }) => type === "tool-result")) return NO_RESULTS;
   const unanswered = new Set(calls.map((call) => call.toolUseId));
   const open = new Map<string, { toolUseIds: string[]; next: number }>();
   for (const { id, toolUseId } of calls) {

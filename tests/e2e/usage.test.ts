@@ -32,6 +32,8 @@ type Row = Record<string, string | number | null>;
 
 /** The rows that are on the disk now. */
 async function rows(): Promise<Row[]> {
+  // The database is opened a moment after the start.
+  if (!(await Bun.file(databasePath).exists())) return [];
   const sql = new SQL({ adapter: "sqlite", filename: databasePath, readonly: true });
   try {
     return [...(await sql<Row[]>`SELECT * FROM requests ORDER BY id`)];
