@@ -134,16 +134,7 @@ export async function attempt(
   // A new token may have taken a while.
   if (!lease.usable()) return { type: "withdrawn" };
   const { token } = access.value;
-  const sentAt = deps.runtime.monotonic();
-  let credits: number | undefined;
-  const over = (fault?: string): void =>
-    request.onAttempt?.({
-      credential: lease.credential.id,
-      ...(fault !== undefined && { fault: request.signal.aborted ? "client-left" : fault }),
-      ms: deps.runtime.monotonic() - sentAt,
-      // Of an answer that has begun the client's own events tell.
-      ...(credits !== undefined && { credits }),
-    });
+  const over = tellerOf(deps.runtime, request, lease);
   const response: ResponseOptions = {
     tagThinking: kiro.tagThinking,
     showThinking: kiro.thinking,
@@ -189,8 +180,7 @@ export async function attempt(
     format: request.conversation.output,
     promptTokens: request.promptTokens,
     countText: deps.countText,
-    correct: (shown) =>
-      deps.calibration?.correct(kiro.model.id, request.promptTokens, shown) ?? shown,
+    correct: correctionOf(deps, kiro.model.id, request.promptTokens),
     ...leaksOf(deps, request, kiro),
   });
   const early: ReplyEvent[] = [];
@@ -205,27 +195,46 @@ export async function attempt(
     const committed = early.some(isVisible);
     if (fault !== undefined && !committed) {
       await sent.value.return();
-      credits = early.findLast((event) => event.type === "credits")?.credits;
-      over(fault.kind);
+      // Of an answer that has begun the client's own events tell.
+      over(fault.kind, early.findLast((event) => event.type === "credits")?.credits);
       return { type: "fault", fault, token };
     }
     if (committed || early.some(isTerminal)) {
-      let lateFault: string | undefined;
-      const onFault = (late: KiroFault): void => {
-        lateFault = late.kind;
-        lease.settle(verdictOn(late, deps.policy, deps.runtime.now()));
-      };
-      const onEnd = (): void => over(lateFault);
-      const rest = new Rest(
-        sent.value,
-        output,
-        lease,
-        { onFault, onEnd },
-        { events: early, fault },
-      );
+      const rest = new Rest(sent.value, output, lease, over, deps, { events: early, fault });
       return { type: "begun", events: rest };
     }
   }
+}
+
+/*
+ * What lives as long as a stream is made in functions of its own: closures inside `attempt` would keep the request in all
+ * its forms until the last event.
+ */
+
+/** Tells of the attempt when it is over. */
+type Teller = (fault?: string, credits?: number) => void;
+
+function tellerOf(
+  runtime: Pick<Runtime, "monotonic">,
+  { onAttempt, signal }: CompletionRequest,
+  { credential: { id } }: Lease,
+): Teller {
+  const sentAt = runtime.monotonic();
+  return (fault, credits) =>
+    onAttempt?.({
+      credential: id,
+      ...(fault !== undefined && { fault: signal.aborted ? "client-left" : fault }),
+      ms: runtime.monotonic() - sentAt,
+      ...(credits !== undefined && { credits }),
+    });
+}
+
+function correctionOf(
+  { calibration }: GatewayDeps,
+  model: string,
+  promptTokens: number,
+): (shown: number) => number {
+  return (shown) => calibration?.correct(model, promptTokens, shown) ?? shown;
 }
 
 function leaksOf(
@@ -256,7 +265,9 @@ class Rest implements Batches<ReplyEvent[]> {
   readonly #batches: Batches<Batch>;
   readonly #output: Output;
   readonly #lease: Lease;
-  readonly #hears: { onFault: (fault: KiroFault) => void; onEnd: () => void };
+  readonly #over: Teller;
+  readonly #deps: Pick<GatewayDeps, "policy" | "runtime">;
+  #fault: string | undefined;
   #early: Batch | undefined;
   #reading: Promise<unknown> | undefined;
   #isOver = false;
@@ -265,14 +276,16 @@ class Rest implements Batches<ReplyEvent[]> {
     batches: Batches<Batch>,
     output: Output,
     lease: Lease,
-    hears: { onFault: (fault: KiroFault) => void; onEnd: () => void },
+    over: Teller,
+    deps: Pick<GatewayDeps, "policy" | "runtime">,
     early: { events: ReplyEvent[]; fault: KiroFault | undefined },
   ) {
     const { events, fault } = early;
     this.#batches = batches;
     this.#output = output;
     this.#lease = lease;
-    this.#hears = hears;
+    this.#over = over;
+    this.#deps = deps;
     // It has been through the output.
     this.#early = { events: events.concat(this.#ending(fault)) };
   }
@@ -345,7 +358,9 @@ class Rest implements Batches<ReplyEvent[]> {
 
   #ending(fault: KiroFault | undefined): ReplyEvent[] {
     if (fault === undefined) return [];
-    this.#hears.onFault(fault);
+    const { policy, runtime } = this.#deps;
+    this.#fault = fault.kind;
+    this.#lease.settle(verdictOn(fault, policy, runtime.now()));
     return this.#output.fail(fault.failure);
   }
 
@@ -357,7 +372,7 @@ class Rest implements Batches<ReplyEvent[]> {
       await this.#batches.return();
     } finally {
       this.#lease.release();
-      this.#hears.onEnd();
+      this.#over(this.#fault);
     }
   }
 }

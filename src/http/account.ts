@@ -4,7 +4,7 @@ import type { ReplyEvent } from "../conversation/reply.ts";
 import type { Runtime } from "../runtime.ts";
 import { type RequestAccount, upstreamMs } from "../telemetry/account.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import type { Measured, Metrics } from "../telemetry/metrics.ts";
 import type { Ledger } from "../usage/ledger.ts";
 import type { Reservation } from "../usage/limits.ts";
 
@@ -15,94 +15,99 @@ export type AccountDeps = {
 };
 
 /** The account of a request that runs. */
-export type OpenAccount = {
+export class OpenAccount {
   /** To be filled in as things become known; the end is not. */
-  account: RequestAccount;
-  notices: Notice[];
+  readonly account: RequestAccount;
+  readonly notices: Notice[] = [];
   /** To be settled at the end. */
   reservation: Reservation | undefined;
-  /** Keeps count of a reply. */
-  note: (events: ReplyEvent[]) => void;
-  /** Its reply is being streamed. */
-  streaming(): void;
-  /** The end, for the reservation, the metrics, the ledger and the log. Only the first one counts; says whether it was. */
-  close(status: number, outcome: RequestAccount["outcome"], failure?: Failure): boolean;
-};
-
-export function openAccount(
-  head: { requestId: string; wire: string },
-  { runtime, ledger, metrics }: AccountDeps,
-  log: Pick<Log, "info" | "warn">,
-): OpenAccount {
-  const startedAt = runtime.monotonic();
-  const account: RequestAccount = {
-    ...head,
-    at: runtime.now(),
-    status: 500,
-    outcome: "failed",
-    attempts: [],
-    usage: {},
-    durationMs: 0,
-  };
-  const measured = metrics.begin();
+  readonly #deps: AccountDeps;
+  readonly #log: Pick<Log, "info" | "warn">;
+  readonly #startedAt: number;
+  readonly #measured: Measured;
   /** The charge of the reply itself. */
-  let charge: number | undefined;
-  let isOpen = true;
+  #charge: number | undefined;
+  #isOpen = true;
 
-  function settle(reservation: Reservation | undefined): void {
-    const { attempts, usage } = account;
-    const charges = [...attempts.map(({ credits }) => credits), charge].filter(
-      (credits) => credits !== undefined,
-    );
-    const credits = charges.reduce((sum, one) => sum + one, 0);
-    if (charges.length > 0) account.credits = credits;
-    if (reservation === undefined) return;
+  constructor(
+    { requestId, wire }: { requestId: string; wire: string },
+    deps: AccountDeps,
+    log: Pick<Log, "info" | "warn">,
+  ) {
+    this.#deps = deps;
+    this.#log = log;
+    this.#startedAt = deps.runtime.monotonic();
+    this.#measured = deps.metrics.begin();
+    this.account = {
+      requestId,
+      wire,
+      at: deps.runtime.now(),
+      status: 500,
+      outcome: "failed",
+      attempts: [],
+      usage: {},
+      durationMs: 0,
+    };
+  }
+
+  /** Keeps count of a reply. */
+  note(events: ReplyEvent[]): void {
+    const { account } = this;
+    account.firstEventMs ??= this.#deps.runtime.monotonic() - this.#startedAt;
+    for (const event of events) {
+      if (event.type === "usage") Object.assign(account.usage, event.usage);
+      if (event.type === "credits") this.#charge = event.credits;
+    }
+  }
+
+  /** Its reply is being streamed. */
+  streaming(): void {
+    this.#measured.streaming();
+  }
+
+  /** The end, for the reservation, the metrics, the ledger and the log. Only the first one counts; says whether it was. */
+  close(status: number, outcome: RequestAccount["outcome"], failure?: Failure): boolean {
+    if (!this.#isOpen) return false;
+    this.#isOpen = false;
+    const { account } = this;
+    account.status = status;
+    account.outcome = outcome;
+    if (failure !== undefined) account.failure = failure.kind;
+    account.durationMs = this.#deps.runtime.monotonic() - this.#startedAt;
+    const lastTried = account.attempts.at(-1)?.credential;
+    if (lastTried !== undefined) account.credential ??= lastTried;
+    this.#settle();
+    if (this.notices.length > 0) {
+      account.notices = [...new Set(this.notices.map(({ code }) => code))];
+    }
+    this.#measured.end(account);
+    this.#deps.ledger.record(account);
+    const line = logLine(account, failure);
+    if (status >= 500) this.#log.warn("request", line);
+    else this.#log.info("request", line);
+    return true;
+  }
+
+  #settle(): void {
+    const { attempts, usage } = this.account;
+    let credits = this.#charge;
+    for (const attempt of attempts) {
+      if (attempt.credits !== undefined) credits = (credits ?? 0) + attempt.credits;
+    }
+    if (credits !== undefined) this.account.credits = credits;
+    if (this.reservation === undefined) return;
     const { inputTokens, outputTokens, cacheReadTokens = 0, cacheWriteTokens = 0 } = usage;
-    const estimate = reservation.settle({
-      begun: account.upstreamModel !== undefined && attempts.length > 0,
-      credits,
-      metered: charge !== undefined,
+    const estimate = this.reservation.settle({
+      begun: this.account.upstreamModel !== undefined && attempts.length > 0,
+      credits: credits ?? 0,
+      metered: this.#charge !== undefined,
       ...(inputTokens !== undefined && {
         promptTokens: inputTokens + cacheReadTokens + cacheWriteTokens,
       }),
       ...(outputTokens !== undefined && { outputTokens }),
     });
-    if (Object.keys(estimate).length > 0) account.estimate = estimate;
+    if (Object.keys(estimate).length > 0) this.account.estimate = estimate;
   }
-
-  return {
-    account,
-    notices: [],
-    reservation: undefined,
-    note(events) {
-      account.firstEventMs ??= runtime.monotonic() - startedAt;
-      for (const event of events) {
-        if (event.type === "usage") Object.assign(account.usage, event.usage);
-        if (event.type === "credits") charge = event.credits;
-      }
-    },
-    streaming: () => measured.streaming(),
-    close(status, outcome, failure) {
-      if (!isOpen) return false;
-      isOpen = false;
-      account.status = status;
-      account.outcome = outcome;
-      if (failure !== undefined) account.failure = failure.kind;
-      account.durationMs = runtime.monotonic() - startedAt;
-      const lastTried = account.attempts.at(-1)?.credential;
-      if (lastTried !== undefined) account.credential ??= lastTried;
-      settle(this.reservation);
-      if (this.notices.length > 0) {
-        account.notices = [...new Set(this.notices.map(({ code }) => code))];
-      }
-      measured.end(account);
-      ledger.record(account);
-      const line = logLine(account, failure);
-      if (status >= 500) log.warn("request", line);
-      else log.info("request", line);
-      return true;
-    },
-  };
 }
 
 function logLine(account: RequestAccount, failure: Failure | undefined) {

@@ -1,6 +1,7 @@
-import type { Notice } from "../conversation/conversation.ts";
+import type { Caller } from "../auth/authenticate.ts";
+import type { Conversation, Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
-import { forEachBatch, type ReplyEvent } from "../conversation/reply.ts";
+import { type Batches, forEachBatch, type ReplyEvent } from "../conversation/reply.ts";
 import type { Gateway, Reply } from "../gateway/complete.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
@@ -8,10 +9,10 @@ import type { Log } from "../telemetry/log.ts";
 import type { TokenCounter } from "../tokens/counter.ts";
 import type { Limits } from "../usage/limits.ts";
 import type { Encoder, Wire } from "../wire/wire.ts";
-import { type AccountDeps, type OpenAccount, openAccount } from "./account.ts";
+import { type AccountDeps, OpenAccount } from "./account.ts";
 import { type BodyLimits, readJson } from "./body.ts";
 import { type CallerDeps, callerOf } from "./caller.ts";
-import { createCutOffs } from "./cut-off.ts";
+import { createCutOffs, type CutOff } from "./cut-off.ts";
 import type { Exchange } from "./env.ts";
 import { eventStream } from "./event-stream.ts";
 import { parseWithImages, type RemoteImages } from "./remote-images.ts";
@@ -69,140 +70,199 @@ export type Completions = (exchange: Exchange) => Promise<Response>;
 
 /** One handler for all client protocols: authenticate, parse, complete, and then stream or fold. */
 export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps): Completions {
-  const { runtime } = deps;
   const cutOffBy = createCutOffs(deps.closing);
+  return async (exchange) => await new Completion(wire, deps, cutOffBy, exchange).answer();
+}
 
-  return async (exchange) => {
-    const { request, id: requestId, server } = exchange;
+/**
+ * One request and its answer. A class, so that a stream holds what it needs and no more: closures inside one function would
+ * keep its variables, which are the request in all its forms, until the last event is out.
+ */
+class Completion<Event> {
+  readonly #wire: Wire<Event>;
+  readonly #deps: CompletionDeps;
+  readonly #exchange: Exchange;
+  readonly #log: Log;
+  readonly #open: OpenAccount;
+  readonly #cutOff: CutOff;
+  /** The reply that has begun, to be ended when the client leaves. */
+  #events: Batches<ReplyEvent[]> | undefined;
+
+  constructor(
+    wire: Wire<Event>,
+    deps: CompletionDeps,
+    cutOffBy: ReturnType<typeof createCutOffs>,
+    exchange: Exchange,
+  ) {
+    const { request, id, server } = exchange;
+    this.#wire = wire;
+    this.#deps = deps;
+    this.#exchange = exchange;
     // Bun closes a connection that has been silent for some time, also before the head is out.
     server?.timeout(request, 0);
-    const log = deps.log.child({ request: requestId });
-    const open = openAccount({ requestId, wire: wire.name }, deps, log);
-    const { account, notices } = open;
-    let onLeft: (() => void) | undefined;
-    const cutOff = cutOffBy(request.signal, () => onLeft?.());
+    this.#log = deps.log.child({ request: id });
+    this.#open = new OpenAccount({ requestId: id, wire: wire.name }, deps, this.#log);
+    this.#cutOff = cutOffBy(request.signal, () => this.#leave());
+  }
 
-    const finish = (...end: Parameters<OpenAccount["close"]>): void => {
-      cutOff.close();
-      // The next request on the connection may be long in coming, but not for ever.
-      if (open.close(...end)) server?.timeout(request, IDLE_SECONDS);
-    };
-    /** What is cut off by us looks from inside as if the client had left. */
-    const asSeen = (failure: Failure): Failure =>
-      deps.closing.aborted && !request.signal.aborted ? SHUTTING_DOWN : failure;
-    const headers = (more?: Record<string, string>, isLast = deps.stopping()) => {
-      const all = answerHeaders(requestId);
-      if (notices.length > 0) all["x-kiro-proxy-notice"] = noticeText(notices);
-      if (isLast) all["connection"] = "close";
-      return more === undefined ? all : Object.assign(all, more);
-    };
-    const refuse = (inner: Failure): Response => {
-      const failure = asSeen(inner);
-      const error = wire.failure(failure, requestId);
-      if (request.signal.aborted) finish(499, "cancelled");
-      else finish(error.status, "failed", failure);
-      // The rest of a body that came too slowly can't be told from the next request.
-      const isLast = error.status === 408 || deps.stopping();
-      return Response.json(error.body, {
-        status: error.status,
-        headers: headers(error.headers, isLast),
-      });
-    };
-
-    const bug = (error: unknown): void =>
-      log.error("bug", {
-        detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
-
+  async answer(): Promise<Response> {
     try {
-      let caller = callerOf(exchange, deps);
-      if (caller instanceof Promise) caller = await caller;
-      if (!caller.ok) return refuse(caller.failure);
-      const { name, user, source } = caller.value;
-      account.caller = name;
-      if (user !== undefined) account.user = user.id;
-      const body = await readJson(request, deps.body, runtime);
-      if (!body.ok) return refuse(body.failure);
-      let parsed = parseWithImages(
-        (images) => wire.parse(body.value, request.headers, images),
-        deps.remoteImages,
-        request.signal,
-      );
-      if (parsed instanceof Promise) parsed = await parsed;
-      if (!parsed.ok) return refuse(parsed.failure);
-      const { conversation, stream } = parsed.value;
-      account.model = conversation.model.slice(0, 100);
-      account.stream = stream;
-      for (const notice of conversation.notices) notices.push(notice);
-
-      const promptTokens = deps.counter.quick(conversation);
-      const begin = async (): Promise<Result<Reply, Failure>> => {
-        if (user !== undefined) {
-          const { at } = account;
-          const asked = { requestId, at, wire: wire.name, model: conversation.model, promptTokens };
-          const reserved = await deps.limits.reserve(user, asked, cutOff.signal);
-          if (!reserved.ok) return reserved;
-          open.reservation = reserved.value;
-        }
-        const begun = await deps.gateway.complete({
-          conversation,
-          source,
-          caller: name,
-          promptTokens,
-          signal: cutOff.signal,
-          onAttempt: (attempt) => void account.attempts.push(attempt),
-          onNotice: (notice) => void notices.push(notice),
-          log,
-        });
-        if (!begun.ok) return begun;
-        account.upstreamModel = begun.value.model.slice(0, 100);
-        account.credential = begun.value.credentialId;
-        // Bun may drop a response whose client has gone without ever asking for its body.
-        const { events } = begun.value;
-        onLeft = () => void events.return().then(() => finish(499, "cancelled"));
-        for (const notice of begun.value.notices) notices.push(notice);
-        return begun;
-      };
-      const encoder = parsed.value.encoder({
-        id: runtime.randomUUID().replaceAll("-", ""),
-        createdAt: runtime.now(),
-        inputTokens: promptTokens,
-      });
-
-      const begun = begin();
-      if (!stream) {
-        const reply = await begun;
-        if (!reply.ok) return refuse(reply.failure);
-        const folded = await fold(wire, encoder, reply.value, request.signal, open.note);
-        if (!folded.ok) return refuse(folded.failure);
-        finish(200, "complete");
-        return Response.json(folded.value, { headers: headers() });
-      }
-
-      const early = await within(runtime, deps.headWithinMs, begun);
-      if (early !== undefined && !early.ok) return refuse(early.failure);
-      open.streaming();
-      const sse = eventStream({
-        runtime,
-        wire,
-        encoder,
-        begun,
-        late: early === undefined,
-        signal: request.signal,
-        heartbeatMs: deps.heartbeatMs,
-        stalledMs: deps.stalledMs,
-        asSeen,
-        onEvents: open.note,
-        onEnd: ({ outcome, failure }) =>
-          finish(outcome === "cancelled" ? 499 : 200, outcome, failure),
-        onBug: bug,
-      });
-      return new Response(sse, { headers: headers(EVENT_STREAM_HEADERS) });
+      return await this.#answer();
     } catch (error) {
-      bug(error);
-      return refuse({ kind: "internal", message: "Internal error" });
+      this.#bug(error);
+      return this.#refuse({ kind: "internal", message: "Internal error" });
     }
-  };
+  }
+
+  async #answer(): Promise<Response> {
+    const { account, notices } = this.#open;
+    const { runtime, counter, body: limits } = this.#deps;
+    let caller = callerOf(this.#exchange, this.#deps);
+    if (caller instanceof Promise) caller = await caller;
+    if (!caller.ok) return this.#refuse(caller.failure);
+    const { name, user } = caller.value;
+    account.caller = name;
+    if (user !== undefined) account.user = user.id;
+    const body = await readJson(this.#exchange.request, limits, runtime);
+    if (!body.ok) return this.#refuse(body.failure);
+    let parsed = this.#parse(body.value);
+    if (parsed instanceof Promise) parsed = await parsed;
+    if (!parsed.ok) return this.#refuse(parsed.failure);
+    const { conversation, stream, encoder } = parsed.value;
+    account.model = conversation.model.slice(0, 100);
+    account.stream = stream;
+    for (const notice of conversation.notices) notices.push(notice);
+
+    const promptTokens = counter.quick(conversation);
+    const begun = this.#begin(conversation, caller.value, promptTokens);
+    const encoding = encoder({
+      id: runtime.randomUUID().replaceAll("-", ""),
+      createdAt: runtime.now(),
+      inputTokens: promptTokens,
+    });
+    return stream ? await this.#stream(begun, encoding) : await this.#whole(begun, encoding);
+  }
+
+  #parse(body: unknown) {
+    const { request } = this.#exchange;
+    return parseWithImages(
+      (images) => this.#wire.parse(body, request.headers, images),
+      this.#deps.remoteImages,
+      request.signal,
+    );
+  }
+
+  async #begin(
+    conversation: Conversation,
+    { name, user, source }: Caller,
+    promptTokens: number,
+  ): Promise<Result<Reply, Failure>> {
+    const { signal } = this.#cutOff;
+    const { account, notices } = this.#open;
+    if (user !== undefined) {
+      const { requestId, at, wire } = account;
+      const asked = { requestId, at, wire, model: conversation.model, promptTokens };
+      const reserved = await this.#deps.limits.reserve(user, asked, signal);
+      if (!reserved.ok) return reserved;
+      this.#open.reservation = reserved.value;
+    }
+    const begun = await this.#deps.gateway.complete({
+      conversation,
+      source,
+      caller: name,
+      promptTokens,
+      signal,
+      onAttempt: (attempt) => void account.attempts.push(attempt),
+      onNotice: (notice) => void notices.push(notice),
+      log: this.#log,
+    });
+    if (!begun.ok) return begun;
+    account.upstreamModel = begun.value.model.slice(0, 100);
+    account.credential = begun.value.credentialId;
+    this.#events = begun.value.events;
+    for (const notice of begun.value.notices) notices.push(notice);
+    return begun;
+  }
+
+  async #whole(begun: Promise<Result<Reply, Failure>>, encoder: Encoder<Event>): Promise<Response> {
+    const reply = await begun;
+    if (!reply.ok) return this.#refuse(reply.failure);
+    const { signal } = this.#exchange.request;
+    const folded = await fold(this.#wire, encoder, reply.value, signal, this.#open);
+    if (!folded.ok) return this.#refuse(folded.failure);
+    this.#finish(200, "complete");
+    return Response.json(folded.value, { headers: this.#headers() });
+  }
+
+  async #stream(
+    begun: Promise<Result<Reply, Failure>>,
+    encoder: Encoder<Event>,
+  ): Promise<Response> {
+    const { runtime, headWithinMs, heartbeatMs, stalledMs } = this.#deps;
+    const early = await within(runtime, headWithinMs, begun);
+    if (early !== undefined && !early.ok) return this.#refuse(early.failure);
+    this.#open.streaming();
+    const sse = eventStream({
+      runtime,
+      wire: this.#wire,
+      encoder,
+      begun,
+      late: early === undefined,
+      signal: this.#exchange.request.signal,
+      heartbeatMs,
+      stalledMs,
+      asSeen: (failure) => this.#asSeen(failure),
+      onEvents: (events) => this.#open.note(events),
+      onEnd: ({ outcome, failure }) =>
+        this.#finish(outcome === "cancelled" ? 499 : 200, outcome, failure),
+      onBug: (error) => this.#bug(error),
+    });
+    return new Response(sse, { headers: this.#headers(EVENT_STREAM_HEADERS) });
+  }
+
+  /** Bun may drop a response whose client has gone without ever asking for its body. */
+  #leave(): void {
+    void this.#events?.return().then(() => this.#finish(499, "cancelled"));
+  }
+
+  #finish(...end: Parameters<OpenAccount["close"]>): void {
+    const { request, server } = this.#exchange;
+    this.#cutOff.close();
+    // The next request on the connection may be long in coming, but not for ever.
+    if (this.#open.close(...end)) server?.timeout(request, IDLE_SECONDS);
+  }
+
+  /** What is cut off by us looks from inside as if the client had left. */
+  #asSeen(failure: Failure): Failure {
+    const { signal } = this.#exchange.request;
+    return this.#deps.closing.aborted && !signal.aborted ? SHUTTING_DOWN : failure;
+  }
+
+  #refuse(inner: Failure): Response {
+    const failure = this.#asSeen(inner);
+    const error = this.#wire.failure(failure, this.#exchange.id);
+    if (this.#exchange.request.signal.aborted) this.#finish(499, "cancelled");
+    else this.#finish(error.status, "failed", failure);
+    // The rest of a body that came too slowly can't be told from the next request.
+    const isLast = error.status === 408 || this.#deps.stopping();
+    return Response.json(error.body, {
+      status: error.status,
+      headers: this.#headers(error.headers, isLast),
+    });
+  }
+
+  #headers(more?: Record<string, string>, isLast = this.#deps.stopping()): Record<string, string> {
+    const { notices } = this.#open;
+    const all = answerHeaders(this.#exchange.id);
+    if (notices.length > 0) all["x-kiro-proxy-notice"] = noticeText(notices);
+    if (isLast) all["connection"] = "close";
+    return more === undefined ? all : Object.assign(all, more);
+  }
+
+  #bug(error: unknown): void {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#log.error("bug", { detail });
+  }
 }
 
 /** The non-streaming body, from the same events through the same encoder. */
@@ -211,12 +271,12 @@ async function fold<Event>(
   encoder: Encoder<Event>,
   reply: Reply,
   signal: AbortSignal,
-  onEvents: (events: ReplyEvent[]) => void,
+  open: OpenAccount,
 ): Promise<Result<unknown, Failure>> {
   const wireEvents: Event[] = [];
   let failure: Failure | undefined;
   await forEachBatch(reply.events, (events) => {
-    onEvents(events);
+    open.note(events);
     for (const event of events) {
       if (event.type === "failed") failure = event.failure;
       else for (const wireEvent of encoder.push(event)) wireEvents.push(wireEvent);
