@@ -74,7 +74,7 @@ export type Batches<T> = {
   next(): Promise<IteratorResult<T, void>>;
   return(value: void): Promise<IteratorResult<T, void>>;
   [Symbol.asyncIterator](): Batches<T>;
-  /** `forEachBatch` in fewer steps. */
+  /** `forEachBatch` in fewer steps. Afterwards nothing is left to be returned. */
   forEach?(take: Take<T>): Promise<void>;
 };
 
@@ -85,8 +85,11 @@ export type Take<T> = (batch: T) => boolean | Promise<boolean>;
  * Reads to the end, or to where `take` ends it. What comes from a socket is handed over as it comes: a step of its own for
  * each part of the way would be a tenth of what a streamed event costs.
  */
-export async function forEachBatch<T>(batches: Batches<T>, take: Take<T>): Promise<void> {
-  if (batches.forEach !== undefined) return await batches.forEach(take);
+export function forEachBatch<T>(batches: Batches<T>, take: Take<T>): Promise<void> {
+  return batches.forEach?.(take) ?? forEachInTurn(batches, take);
+}
+
+async function forEachInTurn<T>(batches: Batches<T>, take: Take<T>): Promise<void> {
   for await (const batch of batches) {
     const goesOn = take(batch);
     if (!(goesOn instanceof Promise ? await goesOn : goesOn)) return;

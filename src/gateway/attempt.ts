@@ -291,11 +291,15 @@ class Rest implements Batches<ReplyEvent[]> {
   }
 
   next(): Promise<IteratorResult<ReplyEvent[], void>> {
-    return this.#whileReading(this.#next());
+    const reading = this.#next();
+    this.#reading = reading;
+    return reading;
   }
 
   forEach(take: Take<ReplyEvent[]>): Promise<void> {
-    return this.#whileReading(this.#forEach(take));
+    const reading = this.#forEach(take);
+    this.#reading = reading;
+    return reading;
   }
 
   async return(): Promise<IteratorResult<ReplyEvent[], void>> {
@@ -309,11 +313,6 @@ class Rest implements Batches<ReplyEvent[]> {
 
   [Symbol.asyncIterator](): this {
     return this;
-  }
-
-  #whileReading<T>(reading: Promise<T>): Promise<T> {
-    this.#reading = reading;
-    return reading;
   }
 
   async #next(): Promise<IteratorResult<ReplyEvent[], void>> {
@@ -330,17 +329,18 @@ class Rest implements Batches<ReplyEvent[]> {
   }
 
   async #forEach(take: Take<ReplyEvent[]>): Promise<void> {
+    const early = this.#takeEarly();
+    const goesOn = early === undefined || take(early);
+    const isWanted = goesOn instanceof Promise ? await goesOn : goesOn;
+    if (this.#isOver || !isWanted || this.#output.ended) return await this.#end();
     try {
-      const early = this.#takeEarly();
-      if (this.#isOver || (early !== undefined && !(await take(early)))) return;
-      if (this.#output.ended) return;
       await forEachBatch(this.#batches, (batch) => {
         const events = this.#through(batch);
-        const goesOn = events.length === 0 || take(events);
-        return this.#output.ended ? endAfter(goesOn) : goesOn;
+        const more = events.length === 0 || take(events);
+        return this.#output.ended ? endAfter(more) : more;
       });
     } finally {
-      await this.#end();
+      this.#letGo();
     }
   }
 
@@ -365,15 +365,19 @@ class Rest implements Batches<ReplyEvent[]> {
   }
 
   async #end(): Promise<void> {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#lease.settle({ type: "served" });
     try {
       await this.#batches.return();
     } finally {
-      this.#lease.release();
-      this.#over(this.#fault);
+      this.#letGo();
     }
+  }
+
+  #letGo(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#lease.settle({ type: "served" });
+    this.#lease.release();
+    this.#over(this.#fault);
   }
 }
 

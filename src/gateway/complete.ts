@@ -2,7 +2,7 @@ import type { Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import type { Batches, ReplyEvent } from "../conversation/reply.ts";
 import type { Credential } from "../credentials/credential.ts";
-import type { PoolEmpty } from "../credentials/pool.ts";
+import type { Lease, PoolEmpty } from "../credentials/pool.ts";
 import type { KiroFault } from "../kiro/failure.ts";
 import { conversationKey } from "../kiro/identity.ts";
 import { fail, ok, type Result } from "../result.ts";
@@ -63,16 +63,18 @@ async function complete(
 
   const key = conversationKey(conversation, request.caller);
   const tried = new Set<string>();
-  const take = async (mayWait: boolean): Promise<Result<Hand, PoolEmpty>> => {
-    const want = { model: rendered.kiro.model.id, conversation: key, tried, mayWait };
-    let lease = pool.acquire(source, want, deadline);
-    if (lease instanceof Promise) lease = await lease;
+  const handed = (lease: Result<Lease, PoolEmpty>): Result<Hand, PoolEmpty> => {
     if (!lease.ok) return lease;
-    tried.add(lease.value.credential.id);
-    const { wireProfile } = lease.value.credential;
-    const profile = deps.profile(wireProfile);
-    const hosts = deps.moved?.order(hostKey(lease.value.credential), profile) ?? [];
+    const { credential } = lease.value;
+    tried.add(credential.id);
+    const hosts =
+      deps.moved?.order(hostKey(credential), deps.profile(credential.wireProfile)) ?? [];
     return ok({ lease: lease.value, attempts: 0, hosts });
+  };
+  const take = (mayWait: boolean): Result<Hand, PoolEmpty> | Promise<Result<Hand, PoolEmpty>> => {
+    const want = { model: rendered.kiro.model.id, conversation: key, tried, mayWait };
+    const lease = pool.acquire(source, want, deadline);
+    return lease instanceof Promise ? lease.then(handed) : handed(lease);
   };
   const emptyFailure = (empty: PoolEmpty): Failure =>
     poolFailure(empty, { source, model: conversation.model, now: runtime.now() });
@@ -85,7 +87,8 @@ async function complete(
   let emptyReplies = 0;
   let rerendered = false;
   try {
-    const first = await take(true);
+    let first = take(true);
+    if (first instanceof Promise) first = await first;
     if (!first.ok) return fail(emptyFailure(first.failure));
     hand = first.value;
     for (;;) {

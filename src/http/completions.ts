@@ -3,7 +3,7 @@ import type { Conversation, Notice } from "../conversation/conversation.ts";
 import type { Failure } from "../conversation/failure.ts";
 import { type Batches, forEachBatch, type ReplyEvent } from "../conversation/reply.ts";
 import type { Gateway, Reply } from "../gateway/complete.ts";
-import { fail, ok, type Result } from "../result.ts";
+import type { Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { TokenCounter } from "../tokens/counter.ts";
@@ -71,7 +71,7 @@ export type Completions = (exchange: Exchange) => Promise<Response>;
 /** One handler for all client protocols: authenticate, parse, complete, and then stream or fold. */
 export function completions<Event>(wire: Wire<Event>, deps: CompletionDeps): Completions {
   const cutOffBy = createCutOffs(deps.closing);
-  return async (exchange) => await new Completion(wire, deps, cutOffBy, exchange).answer();
+  return (exchange) => new Completion(wire, deps, cutOffBy, exchange).answer();
 }
 
 /**
@@ -106,41 +106,37 @@ class Completion<Event> {
   }
 
   async answer(): Promise<Response> {
+    const { account, notices } = this.#open;
+    const { runtime, counter, body: limits } = this.#deps;
     try {
-      return await this.#answer();
+      let caller = callerOf(this.#exchange, this.#deps);
+      if (caller instanceof Promise) caller = await caller;
+      if (!caller.ok) return this.#refuse(caller.failure);
+      const { name, user } = caller.value;
+      account.caller = name;
+      if (user !== undefined) account.user = user.id;
+      const body = await readJson(this.#exchange.request, limits, runtime);
+      if (!body.ok) return this.#refuse(body.failure);
+      let parsed = this.#parse(body.value);
+      if (parsed instanceof Promise) parsed = await parsed;
+      if (!parsed.ok) return this.#refuse(parsed.failure);
+      const { conversation, stream, encoder } = parsed.value;
+      account.model = conversation.model.slice(0, 100);
+      account.stream = stream;
+      for (const notice of conversation.notices) notices.push(notice);
+
+      const promptTokens = counter.quick(conversation);
+      const begun = this.#begin(conversation, caller.value, promptTokens);
+      const encoding = encoder({
+        id: runtime.randomUUID().replaceAll("-", ""),
+        createdAt: runtime.now(),
+        inputTokens: promptTokens,
+      });
+      return stream ? await this.#stream(begun, encoding) : await this.#whole(begun, encoding);
     } catch (error) {
       this.#bug(error);
       return this.#refuse({ kind: "internal", message: "Internal error" });
     }
-  }
-
-  async #answer(): Promise<Response> {
-    const { account, notices } = this.#open;
-    const { runtime, counter, body: limits } = this.#deps;
-    let caller = callerOf(this.#exchange, this.#deps);
-    if (caller instanceof Promise) caller = await caller;
-    if (!caller.ok) return this.#refuse(caller.failure);
-    const { name, user } = caller.value;
-    account.caller = name;
-    if (user !== undefined) account.user = user.id;
-    const body = await readJson(this.#exchange.request, limits, runtime);
-    if (!body.ok) return this.#refuse(body.failure);
-    let parsed = this.#parse(body.value);
-    if (parsed instanceof Promise) parsed = await parsed;
-    if (!parsed.ok) return this.#refuse(parsed.failure);
-    const { conversation, stream, encoder } = parsed.value;
-    account.model = conversation.model.slice(0, 100);
-    account.stream = stream;
-    for (const notice of conversation.notices) notices.push(notice);
-
-    const promptTokens = counter.quick(conversation);
-    const begun = this.#begin(conversation, caller.value, promptTokens);
-    const encoding = encoder({
-      id: runtime.randomUUID().replaceAll("-", ""),
-      createdAt: runtime.now(),
-      inputTokens: promptTokens,
-    });
-    return stream ? await this.#stream(begun, encoding) : await this.#whole(begun, encoding);
   }
 
   #parse(body: unknown) {
@@ -184,14 +180,26 @@ class Completion<Event> {
     return begun;
   }
 
+  /** The body of an answer that is not streamed, from the same events through the same encoder. */
   async #whole(begun: Promise<Result<Reply, Failure>>, encoder: Encoder<Event>): Promise<Response> {
     const reply = await begun;
     if (!reply.ok) return this.#refuse(reply.failure);
-    const { signal } = this.#exchange.request;
-    const folded = await fold(this.#wire, encoder, reply.value, signal, this.#open);
-    if (!folded.ok) return this.#refuse(folded.failure);
+    const wireEvents: Event[] = [];
+    let failure: Failure | undefined;
+    await forEachBatch(reply.value.events, (events) => {
+      this.#open.note(events);
+      for (const event of events) {
+        if (event.type === "failed") failure = event.failure;
+        else for (const wireEvent of encoder.push(event)) wireEvents.push(wireEvent);
+      }
+      return failure === undefined;
+    });
+    // A departed client's reply is returned from outside, before its end.
+    if (this.#exchange.request.signal.aborted) failure ??= CLIENT_LEFT;
+    if (failure !== undefined) return this.#refuse(failure);
+    const body = this.#wire.fold(wireEvents);
     this.#finish(200, "complete");
-    return Response.json(folded.value, { headers: this.#headers() });
+    return Response.json(body, { headers: this.#headers() });
   }
 
   async #stream(
@@ -263,29 +271,6 @@ class Completion<Event> {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#log.error("bug", { detail });
   }
-}
-
-/** The non-streaming body, from the same events through the same encoder. */
-async function fold<Event>(
-  wire: Wire<Event>,
-  encoder: Encoder<Event>,
-  reply: Reply,
-  signal: AbortSignal,
-  open: OpenAccount,
-): Promise<Result<unknown, Failure>> {
-  const wireEvents: Event[] = [];
-  let failure: Failure | undefined;
-  await forEachBatch(reply.events, (events) => {
-    open.note(events);
-    for (const event of events) {
-      if (event.type === "failed") failure = event.failure;
-      else for (const wireEvent of encoder.push(event)) wireEvents.push(wireEvent);
-    }
-    return failure === undefined;
-  });
-  if (failure !== undefined) return fail(failure);
-  // A departed client's reply is returned from outside, before its end.
-  return signal.aborted ? fail(CLIENT_LEFT) : ok(wire.fold(wireEvents));
 }
 
 const NOTICE_HEADER_MAX = 1_000;

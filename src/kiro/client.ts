@@ -152,12 +152,23 @@ class Answer implements Batches<Batch> {
     this.#recording = recording;
   }
 
-  next(): Promise<IteratorResult<Batch, void>> {
-    return this.#whileReading(this.#next());
+  async next(): Promise<IteratorResult<Batch, void>> {
+    let first: Batch | undefined;
+    this.#reading = this.#read((batch) => {
+      first = batch;
+      return false;
+    });
+    await this.#reading;
+    return first === undefined ? DONE : { done: false, value: first };
   }
 
-  forEach(take: Take<Batch>): Promise<void> {
-    return this.#whileReading(this.#forEach(take));
+  async forEach(take: Take<Batch>): Promise<void> {
+    this.#reading = this.#read(take);
+    try {
+      await this.#reading;
+    } finally {
+      this.#end("left");
+    }
   }
 
   async return(): Promise<IteratorResult<Batch, void>> {
@@ -173,36 +184,17 @@ class Answer implements Batches<Batch> {
     return this;
   }
 
-  #whileReading<T>(reading: Promise<T>): Promise<T> {
-    this.#reading = reading;
-    return reading;
-  }
-
-  async #next(): Promise<IteratorResult<Batch, void>> {
+  async #read(take: Take<Batch>): Promise<void> {
     while (!this.#isOver) {
-      const batch = this.#batchOf(await this.#chunk());
-      if (batch !== undefined) return { done: false, value: batch };
-    }
-    return DONE;
-  }
-
-  async #forEach(take: Take<Batch>): Promise<void> {
-    try {
-      while (!this.#isOver) {
-        const batch = this.#batchOf(await this.#chunk());
-        const goesOn = batch === undefined || take(batch);
-        if (!(goesOn instanceof Promise ? await goesOn : goesOn)) return;
+      let chunk: Chunk;
+      try {
+        chunk = (await this.#reader?.read())?.value ?? "end";
+      } catch {
+        chunk = "broken";
       }
-    } finally {
-      this.#end("left");
-    }
-  }
-
-  async #chunk(): Promise<Chunk> {
-    try {
-      return (await this.#reader?.read())?.value ?? "end";
-    } catch {
-      return "broken";
+      const batch = this.#batchOf(chunk);
+      const goesOn = batch === undefined || take(batch);
+      if (!(goesOn instanceof Promise ? await goesOn : goesOn)) return;
     }
   }
 
