@@ -120,19 +120,19 @@ class Completion<Event> {
       let parsed = this.#parse(body.value);
       if (parsed instanceof Promise) parsed = await parsed;
       if (!parsed.ok) return this.#refuse(parsed.failure);
-      const { conversation, stream, encoder } = parsed.value;
+      const { conversation, stream } = parsed.value;
       account.model = conversation.model.slice(0, 100);
       account.stream = stream;
       for (const notice of conversation.notices) notices.push(notice);
 
       const promptTokens = counter.quick(conversation);
       const begun = this.#begin(conversation, caller.value, promptTokens);
-      const encoding = encoder({
+      const encoder = parsed.value.encoder({
         id: runtime.randomUUID().replaceAll("-", ""),
         createdAt: runtime.now(),
         inputTokens: promptTokens,
       });
-      return stream ? await this.#stream(begun, encoding) : await this.#whole(begun, encoding);
+      return stream ? await this.#stream(begun, encoder) : await this.#whole(begun, encoder);
     } catch (error) {
       this.#bug(error);
       return this.#refuse({ kind: "internal", message: "Internal error" });
