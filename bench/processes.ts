@@ -118,8 +118,13 @@ export function floorStarter(upstream: string, folder: string): Starter {
     target("floor", "raw", port, [process.execPath, file, upstream, String(port)], folder);
 }
 
-/** The compiled gateway as in production: a key, the ledger, a log in a file. */
-export function gatewayStarter(upstream: string, folder: string, name = "kiro-proxy"): Starter {
+/** The gateway as in production: a key, the ledger, a log in a file. It is the compiled one unless there is another command. */
+export function gatewayStarter(
+  upstream: string,
+  folder: string,
+  name = "kiro-proxy",
+  command?: string[],
+): Starter {
   const credentials = new Accounts().credential("social");
   return async (port) => {
     const config = {
@@ -136,7 +141,7 @@ export function gatewayStarter(upstream: string, folder: string, name = "kiro-pr
       "-credentials",
       join(folder, "credentials.json"),
     ];
-    return target(name, "gateway", port, [await binary(), ...paths], folder);
+    return target(name, "gateway", port, [...(command ?? [await binary()]), ...paths], folder);
   };
 }
 
