@@ -14,11 +14,12 @@ import { version } from "../version.ts";
 import { compose } from "./compose.ts";
 import { withServiceCredentials } from "./environment.ts";
 import { firstSteps } from "./first-steps.ts";
-import { createLines, writeToStderr } from "./lines.ts";
+import { createLines } from "./lines.ts";
 import { listen, type Listener } from "./listener.ts";
 import { createServiceManager } from "./service-manager.ts";
 import { profileOf } from "./settings.ts";
 import { shutdown } from "./shutdown.ts";
+import { writeToStderr } from "./stderr.ts";
 import { takeOver } from "./takeover.ts";
 
 export type ServeOptions = { flags: ConfigFlags; demo: boolean };

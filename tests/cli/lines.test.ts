@@ -28,7 +28,7 @@ test("what waits at the end leaves once", async () => {
 });
 
 test("standard error gets all of a long text, whatever reads it", async () => {
-  const file = JSON.stringify(`${import.meta.dir}/../../src/cli/lines.ts`);
+  const file = JSON.stringify(`${import.meta.dir}/../../src/cli/stderr.ts`);
   const script = `const { writeToStderr } = await import(${file}); writeToStderr("x".repeat(300_000) + "\\n");`;
   const child = Bun.spawn([process.execPath, "-e", script], { stderr: "pipe" });
   expect((await child.stderr.text()).length).toBe(300_001);
