@@ -119,7 +119,10 @@ const DEPTH_MAX = 500;
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (levels === 0) return true;
-  if (Array.isArray(value)) return value.some((member) => isDeeper(member, levels - 1));
+  if (Array.isArray(value)) {
+    for (const member of value) if (isDeeper(member, levels - 1)) return true;
+    return false;
+  }
   // A list of the members would be made for each object: a quarter of the time that it takes to parse them.
   for (const key in value) if (isDeeper(Reflect.get(value, key), levels - 1)) return true;
   return false;

@@ -176,6 +176,7 @@ function pairResults(
     unanswered.delete(toolUseId);
   }
   if (unanswered.size > 0) note("missing-tool-result");
-  const answers = new Map([...positions].map(([toolUseId, index]) => [index, toolUseId]));
+  const answers = new Map<number, string>();
+  for (const [toolUseId, index] of positions) answers.set(index, toolUseId);
   return { answers, unanswered };
 }
