@@ -35,7 +35,7 @@ const GATEWAY = "kiro-proxy";
 const BASELINE = join(import.meta.dir, "baseline.json");
 const QUICK: (WorkloadName | "start")[] = ["small", "burst-50", "large", "paced-200", "start"];
 /** Until the engine has compiled what is hot. */
-const WARM_UP_SECONDS = process.argv.includes("--quick") ? 3 : 8;
+const WARM_UP_SECONDS = process.argv.includes("--quick") ? 2.5 : 8;
 
 const { values: options } = parseArgs({
   options: {
