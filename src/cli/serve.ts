@@ -1,4 +1,3 @@
-import { fstatSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +18,7 @@ import { listen, type Listener } from "./listener.ts";
 import { createServiceManager } from "./service-manager.ts";
 import { profileOf } from "./settings.ts";
 import { shutdown } from "./shutdown.ts";
-import { writeToStderr } from "./stderr.ts";
+import { isStderrTerminal, writeToStderr } from "./stderr.ts";
 import { takeOver } from "./takeover.ts";
 
 export type ServeOptions = { flags: ConfigFlags; demo: boolean };
@@ -52,7 +51,7 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
   process.once("exit", lines.flush);
   const log = createLog({
     level: config.logLevel,
-    format: config.logFormat ?? (fstatSync(2).isCharacterDevice() ? "text" : "json"),
+    format: config.logFormat ?? (isStderrTerminal() ? "text" : "json"),
     write: lines.write,
     now: () => runtime.now(),
   });

@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 
 const STDERR = 2;
 /** How often a pipe that is full is tried again, a millisecond apart. */
@@ -17,5 +17,15 @@ export function writeToStderr(text: string): void {
       tries += 1;
       Bun.sleepSync(1);
     }
+  }
+}
+
+/** Whether a person may be reading it. `node:tty` would take 3 ms to say so of a terminal alone. */
+export function isStderrTerminal(): boolean {
+  try {
+    return fstatSync(STDERR).isCharacterDevice();
+  } catch {
+    // It is closed.
+    return false;
   }
 }
