@@ -104,7 +104,7 @@ function table(heads: string[], rows: string[][]): string {
 
 /** Three figures that mean something. */
 function number(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return "–";
+  if (value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
