@@ -237,10 +237,10 @@ export async function compose(deps: {
       stopping = true;
     },
     async run(signal) {
+      process.on("SIGHUP", reload);
       // A start is over with its first answer: to open the database would hold that up by 12 ms.
       await runtime.sleep(AFTER_START_MS, signal).catch(() => undefined);
       await ledger.open();
-      process.on("SIGHUP", reload);
       const tasks = [
         ...main.value.tasks(signal),
         ...own.value.tasks(signal),

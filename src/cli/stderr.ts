@@ -1,29 +1,35 @@
 import { fstatSync, writeSync } from "node:fs";
 
 const STDERR = 2;
-/** How often a pipe that is full is tried again, a millisecond apart. */
-const TRIES = 100;
 
-/** Writes to standard error at once. `process.stderr` would take 7 ms and 8 MB to load, and does no more for pipes and files. */
+/**
+ * Writes to standard error. A file takes it at once; `process.stderr`, which takes 7 ms and 8 MB to load, is for all else,
+ * because a write to a pipe that nobody reads would stop the whole program.
+ */
 export function writeToStderr(text: string): void {
-  let left = Buffer.from(text);
-  for (let tries = 0; left.length > 0 && tries < TRIES;) {
-    try {
-      left = left.subarray(writeSync(STDERR, left));
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      // Nobody reads it any more, or the disk is full: that must not end the gateway.
-      if (code !== "EAGAIN") return;
-      tries += 1;
-      Bun.sleepSync(1);
-    }
+  isFile ??= is("file");
+  if (!isFile) {
+    process.stderr.write(text);
+    return;
+  }
+  try {
+    writeSync(STDERR, text);
+  } catch {
+    // The disk is full: that must not end the gateway.
   }
 }
 
-/** Whether a person may be reading it. `node:tty` would take 3 ms to say so of a terminal alone. */
+let isFile: boolean | undefined;
+
+/** Whether a person may be reading it. `node:tty` would take 3 ms to say so. */
 export function isStderrTerminal(): boolean {
+  return is("device");
+}
+
+function is(what: "file" | "device"): boolean {
   try {
-    return fstatSync(STDERR).isCharacterDevice();
+    const stats = fstatSync(STDERR);
+    return what === "file" ? stats.isFile() : stats.isCharacterDevice();
   } catch {
     // It is closed.
     return false;

@@ -303,11 +303,9 @@ class Rest implements Batches<ReplyEvent[]> {
   }
 
   async return(): Promise<IteratorResult<ReplyEvent[], void>> {
-    try {
-      await this.#reading;
-    } finally {
-      await this.#end();
-    }
+    // Whoever reads hears of what went wrong.
+    await this.#reading?.catch(() => undefined);
+    await this.#end();
     return { done: true, value: undefined };
   }
 
@@ -329,18 +327,18 @@ class Rest implements Batches<ReplyEvent[]> {
   }
 
   async #forEach(take: Take<ReplyEvent[]>): Promise<void> {
-    const early = this.#takeEarly();
-    const goesOn = early === undefined || take(early);
-    const isWanted = goesOn instanceof Promise ? await goesOn : goesOn;
-    if (this.#isOver || !isWanted || this.#output.ended) return await this.#end();
     try {
+      const early = this.#takeEarly();
+      const goesOn = early === undefined || take(early);
+      const isWanted = goesOn instanceof Promise ? await goesOn : goesOn;
+      if (this.#isOver || !isWanted || this.#output.ended) return;
       await forEachBatch(this.#batches, (batch) => {
         const events = this.#through(batch);
         const more = events.length === 0 || take(events);
         return this.#output.ended ? endAfter(more) : more;
       });
     } finally {
-      this.#letGo();
+      await this.#end();
     }
   }
 

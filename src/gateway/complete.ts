@@ -72,6 +72,8 @@ async function complete(
     return ok({ lease: lease.value, attempts: 0, hosts });
   };
   const take = (mayWait: boolean): Result<Hand, PoolEmpty> | Promise<Result<Hand, PoolEmpty>> => {
+    // No call for one who has left, or for the last millisecond of a request's time.
+    if (signal.aborted || deadline.leftMs() <= 0) deadline.signal.throwIfAborted();
     const want = { model: rendered.kiro.model.id, conversation: key, tried, mayWait };
     const lease = pool.acquire(source, want, deadline);
     return lease instanceof Promise ? lease.then(handed) : handed(lease);

@@ -36,6 +36,7 @@ function startWatch(
   const leave = (): void => abort.abort(client.reason);
   const timer = runtime.timer(ms, () => abort.abort());
   if (client.aborted) leave();
+  else if (ms <= 0) abort.abort();
   else client.addEventListener("abort", leave, { once: true });
   return {
     signal: abort.signal,

@@ -151,7 +151,13 @@ function isLocal(origin: string): boolean {
 function adminHandler(deps: AdminDeps) {
   let loading: Promise<Hono<HttpEnv>> | undefined;
   return async (c: Context<HttpEnv>): Promise<Response> => {
-    loading ??= import("./admin/admin.ts").then(({ adminApp }) => adminApp(deps));
+    loading ??= import("./admin/admin.ts")
+      .then(({ adminApp }) => adminApp(deps))
+      .catch((error: unknown) => {
+        // The next one may find the files again.
+        loading = undefined;
+        throw error;
+      });
     const admin = await loading;
     const route = (name: string): void => c.set("route", name);
     return await admin.fetch(c.req.raw, {

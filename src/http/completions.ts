@@ -230,7 +230,10 @@ class Completion<Event> {
 
   /** Bun may drop a response whose client has gone without ever asking for its body. */
   #leave(): void {
-    void this.#events?.return().then(() => this.#finish(499, "cancelled"));
+    void this.#events
+      ?.return()
+      .catch((error: unknown) => this.#bug(error))
+      .then(() => this.#finish(499, "cancelled"));
   }
 
   #finish(...end: Parameters<OpenAccount["close"]>): void {

@@ -172,11 +172,9 @@ class Answer implements Batches<Batch> {
   }
 
   async return(): Promise<IteratorResult<Batch, void>> {
-    try {
-      await this.#reading;
-    } finally {
-      this.#end("left");
-    }
+    // Whoever reads hears of what went wrong.
+    await this.#reading?.catch(() => undefined);
+    this.#end("left");
     return DONE;
   }
 

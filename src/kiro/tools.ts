@@ -113,7 +113,9 @@ const schemas = new WeakMap<UpstreamProfile["tools"], BoundedMap<string, JsonObj
 function schemaOf(tool: Tool, { tools }: UpstreamProfile, reduced: boolean): JsonObject {
   const rules = { dropped: tools.schemaDropped, refDepth: tools.schemaRefDepth, reduced };
   const text = schemaText(tool);
-  if (reduced || text.length > SCHEMA_LENGTH_MAX) return toKiroSchema(tool.schema, rules);
+  // What references bring in may be far more than what they take.
+  const isKept = !reduced && text.length <= SCHEMA_LENGTH_MAX && !text.includes('"$ref"');
+  if (!isKept) return toKiroSchema(tool.schema, rules);
   let known = schemas.get(tools);
   if (known === undefined) schemas.set(tools, (known = new BoundedMap(SCHEMAS_MAX)));
   let schema = known.get(text);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Conversation } from "../../src/conversation/conversation.ts";
-import type { ReplyEvent } from "../../src/conversation/reply.ts";
+import { forEachBatch, type ReplyEvent } from "../../src/conversation/reply.ts";
 import type { CredentialSource, Lease, Pool, Want } from "../../src/credentials/pool.ts";
 import { parseCredential } from "../../src/credentials/credential.ts";
 import type { RefreshFault } from "../../src/credentials/refresh.ts";
@@ -395,9 +395,17 @@ describe("complete", () => {
 
   test("a client that has left by the time a reply begins closes it", async () => {
     const { complete, client, closed } = world([good]);
+    const begun = complete();
+    client.abort();
+    expect((await begun).ok).toBe(false);
+    expect(closed).toEqual([1]);
+  });
+
+  test("no call is made for a client that has left before", async () => {
+    const { complete, client, attempts } = world([good]);
     client.abort();
     expect((await complete()).ok).toBe(false);
-    expect(closed).toEqual([1]);
+    expect(attempts).toEqual([]);
   });
 
   test("returning a reply early closes the upstream", async () => {
@@ -610,6 +618,27 @@ describe("what is told of a request", () => {
     ]);
     expect(told.attempts[2]).not.toHaveProperty("fault");
   });
+
+  test.each([0, 1])(
+    "where batch %p can't be taken, the lease is given back and nobody waits for the rest",
+    async (bad) => {
+      const { complete, held, closed } = world([
+        [{ events: [text] }, { events: [text] }, { events: [stop] }],
+      ]);
+      const reply = await complete();
+      if (!reply.ok) throw new Error(reply.failure.kind);
+      let at = 0;
+      const taking = forEachBatch(reply.value.events, () => {
+        if (at++ === bad) throw new Error("a bug");
+        return true;
+      });
+      expect(await taking.catch(String)).toBe("Error: a bug");
+      expect(held).toEqual([]);
+      expect(closed).toEqual([1]);
+      // The client leaves when all is over.
+      expect(await reply.value.events.return()).toMatchObject({ done: true });
+    },
+  );
 
   test("a fault after the beginning is told when the reply ends", async () => {
     const { complete, told } = world([

@@ -35,6 +35,14 @@ describe("a deadline", () => {
     expect(signal.aborted).toBe(false);
   });
 
+  test("that is over when it is first asked for has aborted", async () => {
+    const { runtime, advance } = createTestRuntime();
+    const deadline = startDeadline(runtime, 100, new AbortController().signal);
+    await advance(100);
+    expect(deadline.signal.aborted).toBe(true);
+    deadline.close();
+  });
+
   test("that nobody waits for watches nothing", () => {
     const { runtime, pending } = createTestRuntime();
     const deadline = startDeadline(runtime, 100, new AbortController().signal);
