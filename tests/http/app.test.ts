@@ -3,12 +3,13 @@ import type { Failure } from "../../src/conversation/failure.ts";
 import type { ReplyEvent } from "../../src/conversation/reply.ts";
 import type { CompletionRequest } from "../../src/gateway/attempt.ts";
 import type { Gateway } from "../../src/gateway/complete.ts";
-import { createApp } from "../../src/http/app.ts";
+import { type AppDeps, createApp } from "../../src/http/app.ts";
 import { fail, ok } from "../../src/result.ts";
 import { Secret } from "../../src/secret.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { callerDeps } from "../support/auth.ts";
 import { createTestRuntime } from "../support/runtime.ts";
+import { adminWorld } from "./admin/world.ts";
 import { usageDeps } from "./usage.ts";
 
 const KEY = "sk-test-0123456789";
@@ -31,7 +32,11 @@ const hello: ReplyEvent[] = [
 ];
 
 /** The app on a gateway that answers by hand. */
-function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless = false) {
+function world(
+  answer: ReplyEvent[] | Failure | (() => never) = hello,
+  keyless = false,
+  more: Partial<AppDeps> = {},
+) {
   const { runtime } = createTestRuntime();
   const asked: CompletionRequest[] = [];
   const lines: string[] = [];
@@ -75,6 +80,7 @@ function world(answer: ReplyEvent[] | Failure | (() => never) = hello, keyless =
     closing: new AbortController().signal,
     headWithinMs: 10_000,
     heartbeatMs: 10_000,
+    ...more,
   });
   const post = async (path: string, body: unknown, headers: Record<string, string> = {}) =>
     await app.request(
@@ -339,6 +345,21 @@ describe("every route", () => {
     expect(response.headers.get("access-control-allow-headers")).toContain(
       "anthropic-dangerous-direct-browser-access",
     );
+  });
+});
+
+describe("the admin API", () => {
+  test("is loaded when it is asked for, under the id of the request and with its route in the log", async () => {
+    const { deps } = await adminWorld();
+    const { get, lines } = world(hello, false, { admin: deps });
+    for (const path of ["/api/admin/openapi.json", "/api/admin//openapi.json/"]) {
+      const response = await get(path);
+      expect(response.status).toBe(200);
+      expect(response.headers.get("request-id")).toMatch(/^req_/);
+    }
+    expect((await get("/api/admin/users/act-secret", {})).status).toBe(401);
+    expect(lines.join("")).toContain('"path":"/api/admin"');
+    expect(lines.join("")).not.toContain("act-secret");
   });
 });
 

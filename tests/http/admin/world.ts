@@ -92,7 +92,7 @@ export async function adminWorld(
   if (userRecords !== undefined) memory.content.set(USERS, JSON.stringify(userRecords));
   const users = await createUsers({ file: usersFile, log });
   if (!users.ok) throw new Error("the users can't be read");
-  const admin = adminRoutes({
+  const deps: AdminDeps = {
     key: new Secret(KEY),
     failed: () => undefined,
     bodyTimeoutMs: 1_000,
@@ -142,7 +142,8 @@ export async function adminWorld(
       },
     },
     ...more,
-  });
+  };
+  const admin = adminRoutes(deps);
 
   const call = async (
     method: string,
@@ -166,7 +167,7 @@ export async function adminWorld(
   };
   const savedUsers = (): unknown => JSON.parse(memory.content.get(USERS) ?? "null");
   return {
-    admin,
+    deps,
     call,
     pool,
     memory,
