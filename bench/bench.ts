@@ -12,6 +12,7 @@ import {
   floorStarter,
   freePort,
   gatewayStarter,
+  listening,
   startEmulator,
   startGenerator,
   type Target,
@@ -142,18 +143,6 @@ function peerOf(text: string): Target {
     throw new Error(`--peer ${text}: should be NAME=URL or NAME=URL,PID`);
   }
   return { name, kind: "gateway", url, ...(pid !== undefined && { pid: Number(pid) }) };
-}
-
-async function listening({ name, url }: Target): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    try {
-      await fetch(url, { method: "HEAD" });
-      return;
-    } catch {
-      await Bun.sleep(10);
-    }
-  }
-  throw new Error(`${name} does not listen at ${url}`);
 }
 
 async function compare(now: Baseline): Promise<void> {

@@ -5,7 +5,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { API_KEY, freePort, gatewayStarter, startEmulator, startGenerator } from "./processes.ts";
+import {
+  API_KEY,
+  freePort,
+  gatewayStarter,
+  listening,
+  startEmulator,
+  startGenerator,
+} from "./processes.ts";
 import { isWorkload, type WorkloadName } from "./workloads.ts";
 
 const [workload = "", out = "", checkout = join(import.meta.dir, "..")] = process.argv.slice(2);
@@ -53,7 +60,7 @@ async function profile(name: WorkloadName): Promise<Box> {
     join(checkout, "src/main.ts"),
   ]);
   const gateway = await start(await freePort());
-  while (!(await fetch(gateway.url).catch(() => undefined))?.ok) await Bun.sleep(20);
+  await listening(gateway);
   await emulator.answerWith(name);
   const { url, kind } = gateway;
   const load = { workload: name, url, kind, apiKey: API_KEY };

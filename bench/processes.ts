@@ -41,14 +41,14 @@ export type Emulator = {
 };
 
 export async function startEmulator(port: number): Promise<Emulator> {
-  const listening = Promise.withResolvers<number>();
+  const bound = Promise.withResolvers<number>();
   let ready: (() => void) | undefined;
   const child = worker("emulator.ts", [String(port)], (news: EmulatorNews) => {
-    if ("port" in news) listening.resolve(news.port);
+    if ("port" in news) bound.resolve(news.port);
     else ready?.();
   });
   return {
-    url: `http://127.0.0.1:${await listening.promise}`,
+    url: `http://127.0.0.1:${await bound.promise}`,
     pid: child.pid,
     async answerWith(workload, events) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -162,6 +162,19 @@ async function build(): Promise<string> {
   });
   if ((await building.exited) !== 0) throw new Error("the binary could not be built");
   return join(root, "dist/kiro-proxy");
+}
+
+/** Waits until it answers at all. */
+export async function listening({ name, url }: Pick<Target, "name" | "url">): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    try {
+      await fetch(url, { method: "HEAD" });
+      return;
+    } catch {
+      await Bun.sleep(10);
+    }
+  }
+  throw new Error(`${name} does not listen at ${url}`);
 }
 
 /** A port that was free a moment ago. */

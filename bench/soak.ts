@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { median } from "./measure.ts";
-import { API_KEY, freePort, gatewayStarter, memoryMb } from "./processes.ts";
+import { API_KEY, freePort, gatewayStarter, listening, memoryMb } from "./processes.ts";
 import { startUnsteadyService } from "./unsteady.ts";
 import { workloads } from "./workloads.ts";
 
@@ -55,7 +55,7 @@ async function soak(): Promise<boolean> {
   const service = startUnsteadyService(faster);
   const gateway = await gatewayStarter(service.url, folder)(await freePort());
   const { port } = new URL(gateway.url);
-  await listening(gateway.url);
+  await listening(gateway);
   const base = await descriptors(gateway.pid);
   const ends: Record<End, number> = { whole: 0, left: 0, failed: 0 };
   const samples: Sample[] = [];
@@ -170,16 +170,4 @@ async function readGauges(url: string): Promise<{ name: string; value: number }[
     // One that is missing must not pass for a zero.
     value: Number(new RegExp(`^kiro_proxy_${name} (\\d+)`, "m").exec(text)?.[1] ?? Number.NaN),
   }));
-}
-
-async function listening(url: string): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    try {
-      await fetch(url, { method: "HEAD" });
-      return;
-    } catch {
-      await Bun.sleep(10);
-    }
-  }
-  throw new Error("the gateway does not listen");
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { defaultProfile } from "../src/kiro/profile.ts";
+import { defaultProfile } from "../src/kiro/default-profile.ts";
 import { toKiroRequest } from "../src/kiro/request.ts";
 import { messages } from "../src/wire/anthropic/messages.ts";
 import { chat } from "../src/wire/chat/chat-completions.ts";

@@ -5,7 +5,7 @@ export type Lines = {
   flush: () => void;
 };
 
-/** Lets out the lines of one turn of the event loop together: under load a write for each would be a third of their cost. */
+/** Lets out the lines of one turn of the event loop together: under load, one write for several of them. */
 export function createLines(write: (text: string) => void): Lines {
   let waiting = "";
   const flush = (): void => {

@@ -19,14 +19,10 @@ export async function run(argv: string[]): Promise<number> {
     case "version":
       console.log(`kiro-proxy ${version} (${commit}, Bun ${Bun.version})`);
       return 0;
-    case "serve": {
-      const { serve } = await import("./serve.ts");
-      return await serve(value, realRuntime());
-    }
-    case "login": {
-      const { login } = await import("./login.ts");
-      return await login(value, processTerminal(), realRuntime());
-    }
+    case "serve":
+      return await (await import("./serve.ts")).serve(value, realRuntime());
+    case "login":
+      return await (await import("./login.ts")).login(value, processTerminal(), realRuntime());
     case "import": {
       const { importCredentials } = await import("./import.ts");
       return await importCredentials(value, processTerminal(), realRuntime());
@@ -35,43 +31,29 @@ export async function run(argv: string[]): Promise<number> {
       const { credentials } = await import("./credentials.ts");
       return await credentials(value, processTerminal(), realRuntime());
     }
-    case "explain": {
-      const { explain } = await import("./explain.ts");
-      return await explain(value, processTerminal());
-    }
-    case "usage": {
-      const { usage } = await import("./usage.ts");
-      return await usage(value, processTerminal());
-    }
-    case "health": {
-      const { health } = await import("./health.ts");
-      return await health(value, processTerminal(), realRuntime());
-    }
-    case "replay": {
-      const { replay } = await import("./replay.ts");
-      return await replay(value, processTerminal(), realRuntime());
-    }
-    case "init": {
-      const { init } = await import("./init.ts");
-      return await init(value, processTerminal(), realRuntime());
-    }
-    case "setup": {
-      const { setup } = await import("./setup/setup.ts");
-      return await setup(value, processTerminal(), realRuntime());
-    }
-    case "env": {
-      const { env } = await import("./env.ts");
-      return await env(value, processTerminal());
-    }
-    case "doctor": {
-      const { doctor } = await import("./doctor/doctor.ts");
-      return await doctor(value, processTerminal(), realRuntime());
-    }
-    case "completions": {
-      const { completions } = await import("./completions.ts");
-      console.log(completions(commands, value.shell));
+    case "explain":
+      return await (await import("./explain.ts")).explain(value, processTerminal());
+    case "usage":
+      return await (await import("./usage.ts")).usage(value, processTerminal());
+    case "health":
+      return await (await import("./health.ts")).health(value, processTerminal(), realRuntime());
+    case "replay":
+      return await (await import("./replay.ts")).replay(value, processTerminal(), realRuntime());
+    case "init":
+      return await (await import("./init.ts")).init(value, processTerminal(), realRuntime());
+    case "setup":
+      return await (
+        await import("./setup/setup.ts")
+      ).setup(value, processTerminal(), realRuntime());
+    case "env":
+      return await (await import("./env.ts")).env(value, processTerminal());
+    case "doctor":
+      return await (
+        await import("./doctor/doctor.ts")
+      ).doctor(value, processTerminal(), realRuntime());
+    case "completions":
+      console.log((await import("./completions.ts")).completions(commands, value.shell));
       return 0;
-    }
     default:
       return value satisfies never;
   }

@@ -4,7 +4,7 @@ import { isVisible, type ReplyEvent } from "../conversation/reply.ts";
 import { createOutput } from "../gateway/output.ts";
 import { type Batch, createClient } from "../kiro/client.ts";
 import type { KiroFault } from "../kiro/failure.ts";
-import { defaultProfile } from "../kiro/profile.ts";
+import { defaultProfile } from "../kiro/default-profile.ts";
 import type { Runtime } from "../runtime.ts";
 import { Secret } from "../secret.ts";
 import { createTokenCounter } from "../tokens/counter.ts";

@@ -9,7 +9,8 @@ import { createIdeSource } from "../credentials/ide-source.ts";
 import { createJsonStore } from "../credentials/json-store.ts";
 import type { LoginSources } from "../credentials/login-source.ts";
 import type { CredentialStore } from "../credentials/store.ts";
-import { defaultProfile, type UpstreamProfile } from "../kiro/profile.ts";
+import { defaultProfile } from "../kiro/default-profile.ts";
+import type { UpstreamProfile } from "../kiro/profile.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
 

@@ -33,6 +33,7 @@ export async function loadWireProfiles(deps: {
   let applied = new Map<string, { base: UpstreamProfile; profile: UpstreamProfile }>();
   const faults = new Map<string, string>();
   const missed = new Set<string>();
+  let told: object | undefined;
 
   const reload = async (): Promise<void> => {
     const next = new Map<string, WireProfile>();
@@ -57,10 +58,13 @@ export async function loadWireProfiles(deps: {
     missed.clear();
     const names = [...profiles.values()].map(({ name, version }) => `${name} ${version}`);
     const inForce = standard === undefined ? undefined : profiles.get(standard);
-    log.info("wire-profiles", {
+    const now = {
       inForce: inForce === undefined ? "built-in" : `${inForce.name} ${inForce.version}`,
       known: names.join(", ") || undefined,
-    });
+    };
+    // The folder is read again when the watch begins.
+    if (!Bun.deepEquals(now, told)) log.info("wire-profiles", now);
+    told = now;
   };
 
   await reload();

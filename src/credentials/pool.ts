@@ -4,14 +4,8 @@ import type { Log } from "../telemetry/log.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import type { Credential } from "./credential.ts";
 import { createQueue } from "./queue.ts";
-import {
-  countStates,
-  createRoster,
-  type Entry,
-  isReady,
-  type Roster,
-  type RosterDeps,
-} from "./roster.ts";
+import { countStates, type Entry, isReady } from "./entry.ts";
+import { createRoster, type Roster, type RosterDeps } from "./roster.ts";
 import { pick, type Rotation } from "./rotation.ts";
 import type { Verdict } from "./state.ts";
 import type { StoreFault } from "./store.ts";

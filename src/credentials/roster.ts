@@ -3,6 +3,7 @@ import type { Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import { type Credential, hasTruncatedToken } from "./credential.ts";
+import { countStates, type Entry, merged, restored, savedState, shown } from "./entry.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { CredentialFault } from "./record.ts";
 import {
@@ -20,18 +21,6 @@ import {
 } from "./state.ts";
 import type { SavedState, SavedStates, StatesFile, StatesOwner } from "./states-file.ts";
 import type { AccountStore, Listing, StoreFault } from "./store.ts";
-
-/** A credential, what is known of its account, and what it is busy with. */
-export type Entry = {
-  readonly credential: Credential;
-  readonly state: AccountState;
-  /** Which of the service's models, by its ids, the account may use; undefined for not known. */
-  models?: Pick<ReadonlySet<string>, "has"> | undefined;
-  quota?: Quota | undefined;
-  inFlight: number;
-  /** A number that grows with each use. */
-  lastUse: number;
-};
 
 /** A credential of the store as it is now. */
 export type Member = {
@@ -359,54 +348,4 @@ export async function createRoster(
     states: () => countStates(Array.from(entries.values(), wake)),
     transitions,
   });
-}
-
-/** Whether calls may be made with it. */
-export function isReady({ credential, state }: Entry, now: number): boolean {
-  return !credential.disabled && stateAt(state, now).type === "ready";
-}
-
-export function countStates(entries: readonly Entry[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const entry of entries) {
-    const { type } = shown(entry);
-    counts[type] = (counts[type] ?? 0) + 1;
-  }
-  return counts;
-}
-
-function shown({ credential, state }: Entry): CredentialState {
-  return credential.disabled ? { type: "disabled" } : state;
-}
-
-/** What is to be held instead of `held` after `found` was read from the store; undefined where nothing has changed. */
-function merged(held: Credential, found: Credential): Credential | undefined {
-  if (held.owner !== found.owner) return found;
-  if (held.raw.equals(found.raw.reveal())) return undefined;
-  const unsaved =
-    held.version === found.version &&
-    found.accessToken !== undefined &&
-    held.accessToken?.equals(found.accessToken.reveal()) === false;
-  if (!unsaved) return found;
-  // Our tokens are newer, they could only not be saved; they must not be lost to an edit of something else.
-  const { priority, disabled } = found;
-  const same = held.priority === priority && held.disabled === disabled;
-  return same ? undefined : { ...held, priority, disabled };
-}
-
-function savedState({ credential, state }: Entry, now: number): SavedState | undefined {
-  return state.type !== "ready" && outlivesRestart(state, now)
-    ? { ...state, login: credential.version }
-    : undefined;
-}
-
-function restored(
-  saved: SavedState | undefined,
-  credential: Credential,
-  now: number,
-): AccountState {
-  if (saved === undefined) return READY;
-  const { login, ...state } = saved;
-  const current = stateAt(state, now);
-  return login === credential.version ? current : withNewLogin(current);
 }

@@ -129,7 +129,7 @@ type Chunk = Uint8Array | "end" | "broken";
 
 const DONE: { done: true; value: undefined } = { done: true, value: undefined };
 
-/** The body of an answer, batch by batch. Each step of an async generator would cost some microseconds more. */
+/** The body of an answer, batch by batch. */
 class Answer implements Batches<Batch> {
   readonly #reader: ChunkReader | undefined;
   readonly #machine: ResponseMachine;
@@ -266,7 +266,7 @@ export function causeOf(error: unknown): NetworkCause {
 
 /**
  * The time limits of one attempt, and the one signal that ends it: the client's departure or a limit. One timer for all
- * limits, which looks at the clock when it fires: to restart one with every chunk costs more than to note the time.
+ * limits, which looks at the clock when it fires, instead of one for each that is restarted with every chunk.
  */
 class Watch {
   /** Which limit has struck, if one has. */

@@ -58,7 +58,7 @@ export function createResponse(options: ResponseOptions): ResponseMachine {
   return new Machine(options);
 }
 
-/** A class, because every reply has one: a dozen closures each would be a tenth of what a small request leaves behind. */
+/** A class, because every reply has one: as closures its parts were 22 functions. */
 class Machine implements ResponseMachine {
   readonly #context: AnswerContext;
   readonly #showThinking: boolean;

@@ -197,7 +197,7 @@ export function createMetrics(readings: Readings): Metrics {
     overhead.observe({ protocol }, Math.max(0, durationMs - upstreamMs(account)) / 1_000);
   }
 
-  /** Counted together, which takes a quarter of the time: what is called for each request alone is never warm. */
+  /** Counted together, because what is called once for each request is never warm. */
   let ended: RequestAccount[] = [];
   function countEnded(): void {
     const accounts = ended;

@@ -7,6 +7,7 @@ import { type Bench, type Figures, round } from "../../bench/measure.ts";
 import {
   floorStarter,
   freePort,
+  listening,
   startEmulator,
   startGenerator,
   type Started,
@@ -86,8 +87,7 @@ describe.skipIf(process.platform !== "linux")("one round", () => {
     folder = await mkdtemp(join(tmpdir(), "kiro-proxy-bench-test-"));
     bench = { emulator: await startEmulator(0), generator: startGenerator() };
     floor = await floorStarter(bench.emulator.url, folder)(await freePort());
-    while (!(await fetch(floor.url, { method: "HEAD" }).catch(() => undefined)))
-      await Bun.sleep(20);
+    await listening(floor);
   });
   afterAll(async () => {
     await floor.stop();
@@ -99,7 +99,6 @@ describe.skipIf(process.platform !== "linux")("one round", () => {
     const found = await round(bench, floor, name, { seconds: 0.2 });
     expect(found.failures).toBe(0);
     expect(found.requestsPerSecond).toBeGreaterThan(0);
-    expect(found.cpuMsPerRequest).toBeGreaterThanOrEqual(0);
   });
 
   test("of paced streams sees every event", async () => {

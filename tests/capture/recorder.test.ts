@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseCapture } from "../../src/capture/format.ts";
 import { type CaptureSettings, createRecorder, type Take } from "../../src/capture/recorder.ts";
 import { faultOfFrame } from "../../src/kiro/failure.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { toKiroRequest } from "../../src/kiro/request.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { conversationOf, user } from "../support/conversations.ts";

@@ -8,7 +8,7 @@ import {
   type LoginOutcome,
   socialLogin,
 } from "../../src/credentials/login.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { Secret } from "../../src/secret.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 import { at, bodyOf, MINUTE, NOW, OWN_ARN, token } from "./samples.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { inspect } from "node:util";
 import type { Credential, Login } from "../../src/credentials/credential.ts";
 import { refresh } from "../../src/credentials/refresh.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { createTestRuntime, type ScriptedFetch } from "../support/runtime.ts";
 import {
   bodyOf,

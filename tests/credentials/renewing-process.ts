@@ -8,7 +8,7 @@ import { createJournal } from "../../src/credentials/journal.ts";
 import { createJsonStore } from "../../src/credentials/json-store.ts";
 import { createPool } from "../../src/credentials/pool.ts";
 import { createTokens } from "../../src/credentials/tokens.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { realRuntime, type Runtime } from "../../src/runtime.ts";
 import { context } from "./samples.ts";
 

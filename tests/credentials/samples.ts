@@ -8,7 +8,7 @@ import type { Files } from "../../src/credentials/files.ts";
 import { createJsonStore } from "../../src/credentials/json-store.ts";
 import type { EventLog } from "../../src/credentials/pool.ts";
 import type { TokenSettings } from "../../src/credentials/tokens.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import type { Runtime } from "../../src/runtime.ts";
 
 export const NOW = Date.UTC(2026, 0, 15, 12);

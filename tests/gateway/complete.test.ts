@@ -10,7 +10,7 @@ import { createGateway } from "../../src/gateway/complete.ts";
 import { retryPolicy } from "../../src/gateway/retry.ts";
 import type { Attempt, Batch } from "../../src/kiro/client.ts";
 import type { KiroFault, KiroFaultKind } from "../../src/kiro/failure.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { fail, ok } from "../../src/result.ts";
 import type { Runtime } from "../../src/runtime.ts";
 import { Secret } from "../../src/secret.ts";

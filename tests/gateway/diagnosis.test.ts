@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { diagnose } from "../../src/gateway/diagnosis.ts";
 import type { KiroFault } from "../../src/kiro/failure.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { toKiroRequest } from "../../src/kiro/request.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { conversationOf, tool } from "../support/conversations.ts";

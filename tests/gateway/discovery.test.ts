@@ -3,7 +3,7 @@ import type { CredentialState } from "../../src/credentials/state.ts";
 import { createDiscovery } from "../../src/gateway/discovery.ts";
 import { createQuota } from "../../src/gateway/quota.ts";
 import { listModels, type OfferedModel, resolveModel } from "../../src/kiro/models.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { fail, ok } from "../../src/result.ts";
 import { MINUTE, NOW, recordingLog } from "../credentials/samples.ts";
 import { createTestRuntime } from "../support/runtime.ts";

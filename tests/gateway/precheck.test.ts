@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Document } from "../../src/conversation/conversation.ts";
 import { precheck } from "../../src/gateway/precheck.ts";
 import { resolveModel } from "../../src/kiro/models.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { assistant, conversationOf, result, user } from "../support/conversations.ts";
 
 const pdf: Document = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Credential } from "../../src/credentials/credential.ts";
 import { withProfiles } from "../../src/gateway/profiles.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { fail, ok } from "../../src/result.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 import {

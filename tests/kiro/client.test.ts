@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { type Attempt, type Batch, createClient } from "../../src/kiro/client.ts";
-import { defaultProfile, type UpstreamProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
+import type { UpstreamProfile } from "../../src/kiro/profile.ts";
 import { realRuntime } from "../../src/runtime.ts";
 import { Secret } from "../../src/secret.ts";
 import { words } from "../emulator/answers.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { chatCall, withProfileArn } from "../../src/kiro/endpoint.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { Secret } from "../../src/secret.ts";
 
 const access = {

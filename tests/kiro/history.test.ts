@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Turn, UserPart } from "../../src/conversation/conversation.ts";
 import { renderTurns, type TurnRules } from "../../src/kiro/history.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { assistant, call, result, user } from "../support/conversations.ts";
 
 const { fillers } = defaultProfile;

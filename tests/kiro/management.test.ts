@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createManagement, managementRegions } from "../../src/kiro/management.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { Secret } from "../../src/secret.ts";
 import { createTestRuntime, type ScriptedFetch } from "../support/runtime.ts";
 

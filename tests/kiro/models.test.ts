@@ -6,7 +6,7 @@ import {
   resolveModel,
   withOffered,
 } from "../../src/kiro/models.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 
 describe("resolving", () => {
   test.each([

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { faultOfResponse, type KiroFault } from "../../src/kiro/failure.ts";
 import { createMovedHosts, mayHaveMoved } from "../../src/kiro/moved-hosts.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 
 const [first, second, third] = ["https://a.example", "https://b.example", "https://c.example"];

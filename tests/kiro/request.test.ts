@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { Conversation, Turn } from "../../src/conversation/conversation.ts";
-import { defaultProfile, type UpstreamProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
+import type { UpstreamProfile } from "../../src/kiro/profile.ts";
 import { type KiroRequest, type Rendering, toKiroRequest } from "../../src/kiro/request.ts";
 import {
   assistant,

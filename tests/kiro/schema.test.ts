@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { JsonObject } from "../../src/conversation/conversation.ts";
 import { isObject } from "../../src/kiro/document.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { toKiroSchema } from "../../src/kiro/schema.ts";
 import { deepFreeze, schema as anySchema } from "../support/conversations.ts";
 import { validateKiroBody } from "../support/kiro-validator.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Conversation } from "../../src/conversation/conversation.ts";
 import type { KiroBody } from "../../src/kiro/body.ts";
 import { requestIds } from "../../src/kiro/identity.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { toKiroRequest } from "../../src/kiro/request.ts";
 import { messages } from "../../src/wire/anthropic/messages.ts";
 import { responses } from "../../src/wire/responses/responses.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { ReasoningRequest } from "../../src/conversation/conversation.ts";
 import { resolveModel } from "../../src/kiro/models.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { planThinking } from "../../src/kiro/thinking.ts";
 
 function plan(request: ReasoningRequest, model: string, native = true, profile = defaultProfile) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Tool } from "../../src/conversation/conversation.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { createToolNames, declareTools } from "../../src/kiro/tools.ts";
 import { tool } from "../support/conversations.ts";
 

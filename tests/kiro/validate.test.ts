@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { KiroBody } from "../../src/kiro/body.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { toKiroRequest } from "../../src/kiro/request.ts";
 import { validate } from "../../src/kiro/validate.ts";
 import {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { Json } from "../../src/conversation/conversation.ts";
 import type { Access, Attempt } from "../../src/kiro/client.ts";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { createSearchClient, queryOf } from "../../src/kiro/web-search.ts";
 import { Secret } from "../../src/secret.ts";
 import { createTestRuntime, type FetchCall } from "../support/runtime.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { defaultProfile } from "../../src/kiro/profile.ts";
+import { defaultProfile } from "../../src/kiro/default-profile.ts";
 import { parseWireProfile, withWireProfile } from "../../src/kiro/wire-profile.ts";
 
 function read(over: object) {
