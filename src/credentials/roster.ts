@@ -197,6 +197,8 @@ export async function createRoster(
     absent.delete(credential.id);
     const state = restored(saved, credential, runtime.now());
     entries.set(credential.id, { credential, state, inFlight: 0, lastUse: 0 });
+    // The file still has what was said of a log-in that is gone.
+    if (saved !== undefined && saved.login !== credential.version) statesFile?.changed(statesOwner);
     if (state.type !== "ready") {
       log.warn("credential-state-kept", { credential: credential.id, state: state.type });
     }
