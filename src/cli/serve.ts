@@ -13,7 +13,6 @@ import { version } from "../version.ts";
 import { compose } from "./compose.ts";
 import { withServiceCredentials } from "./environment.ts";
 import { firstSteps } from "./first-steps.ts";
-import { createLines } from "./lines.ts";
 import { listen, type Listener } from "./listener.ts";
 import { createServiceManager } from "./service-manager.ts";
 import { profileOf } from "./settings.ts";
@@ -47,12 +46,10 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     console.error(`Refusing to start: ${exposure.failure}`);
     return 1;
   }
-  const lines = createLines(writeToStderr);
-  process.once("exit", lines.flush);
   const log = createLog({
     level: config.logLevel,
     format: config.logFormat ?? (isStderrTerminal() ? "text" : "json"),
-    write: lines.write,
+    write: writeToStderr,
     now: () => runtime.now(),
   });
   for (const warning of [...warnings, ...exposure.value]) log.warn("configuration", { warning });
@@ -123,7 +120,6 @@ export async function serve(options: ServeOptions, runtime: Runtime): Promise<nu
     await running;
     return 0;
   } finally {
-    lines.flush();
     await demo?.stop();
   }
 }

@@ -337,14 +337,17 @@ test("under any verdicts, clock, edits and crashes the pool does as a naive mode
   );
 }, 30_000);
 
+function recordOf(login: number): Listed {
+  return { id: "a", priority: 0, disabled: false, login };
+}
+
 test("what a new log-in has ended while its credential was away is ended on the disk as well", async () => {
   const world = new World();
-  const listed = (login: number): Listed => ({ id: "a", priority: 0, disabled: false, login });
-  const edit = async (records: Listed[]): Promise<void> => {
+  const takeOver = async (records: Listed[]): Promise<void> => {
     world.write(records);
     expect((await world.pool.reload()).ok).toBe(true);
   };
-  world.write([listed(0)]);
+  world.write([recordOf(0)]);
   await world.open();
   const want = { model: "m", tried: new Set<string>(), mayWait: false };
   const lease = await world.pool.acquire({ type: "pool" }, want, new AbortController());
@@ -352,8 +355,8 @@ test("what a new log-in has ended while its credential was away is ended on the 
   lease.value.settle({ type: "needs-login" });
   await world.clock.advance(1_000);
   expect(world.memory.content.get(STATES)).toContain("needs-login");
-  await edit([]);
-  await edit([listed(1)]);
+  await takeOver([]);
+  await takeOver([recordOf(1)]);
   await world.clock.advance(1_000);
   expect(world.memory.content.get(STATES)).not.toContain("needs-login");
 });

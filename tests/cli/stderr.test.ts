@@ -2,33 +2,6 @@ import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { createLines } from "../../src/cli/lines.ts";
-
-function written() {
-  const texts: string[] = [];
-  return { texts, lines: createLines((text) => void texts.push(text)) };
-}
-
-test("the lines of one turn leave together, in their order, and those of the next by themselves", async () => {
-  const { texts, lines } = written();
-  lines.write("a\n");
-  lines.write("b\n");
-  expect(texts).toEqual([]);
-  await new Promise<void>((next) => setImmediate(next));
-  expect(texts).toEqual(["a\nb\n"]);
-  lines.write("c\n");
-  await new Promise<void>((next) => setImmediate(next));
-  expect(texts).toEqual(["a\nb\n", "c\n"]);
-});
-
-test("what waits at the end leaves once", async () => {
-  const { texts, lines } = written();
-  lines.write("a\n");
-  lines.flush();
-  lines.flush();
-  await new Promise<void>((next) => setImmediate(next));
-  expect(texts).toEqual(["a\n"]);
-});
 
 test("standard error gets all of a long text, be it a pipe or a file", async () => {
   const file = JSON.stringify(`${import.meta.dir}/../../src/cli/stderr.ts`);
