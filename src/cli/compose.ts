@@ -37,6 +37,7 @@ import { lookupAddresses, type Runtime } from "../runtime.ts";
 import type { Log } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { createTokenCounter } from "../tokens/counter.ts";
+import { chooseTransport } from "../transport/choose.ts";
 import { createLedger } from "../usage/ledger.ts";
 import { createLimits } from "../usage/limits.ts";
 import { adminDeps } from "./admin.ts";
@@ -129,7 +130,7 @@ export async function compose(deps: {
   const recorder = startRecorder(config.capture, { folder: paths.captures, runtime, log });
   const calls: GatewayDeps = {
     ...withOwnCredentials(main.value, own.value),
-    client: createClient({ runtime, profile }),
+    client: createClient({ runtime, profile, transport: chooseTransport(runtime, process.env) }),
     profile: (name) => wire.value.apply(name, discovery.profile()),
     moved: createMovedHosts(runtime),
     policy: { ...retryPolicy, totalMs: config.limits.totalTimeoutMs },

@@ -8,6 +8,7 @@ import { defaultProfile } from "../kiro/default-profile.ts";
 import type { Runtime } from "../runtime.ts";
 import { Secret } from "../secret.ts";
 import { createTokenCounter } from "../tokens/counter.ts";
+import { createFetchTransport } from "../transport/by-fetch.ts";
 import { messages } from "../wire/anthropic/messages.ts";
 import { chat } from "../wire/chat/chat-completions.ts";
 import { responses } from "../wire/responses/responses.ts";
@@ -72,8 +73,9 @@ async function read(
     countText: (text) => counter.text(text),
   });
   const client = createClient({
-    runtime: { ...runtime, fetch: async () => answer(response) },
+    runtime,
     profile: defaultProfile,
+    transport: createFetchTransport({ fetch: async () => answer(response) }),
   });
   const sent = await client.send({
     access: { token: new Secret("none"), apiRegion: "us-east-1", machineId: "" },

@@ -1,10 +1,10 @@
 import type { Batches, ReplyEvent, Take } from "../conversation/reply.ts";
 import { FrameDecoder } from "../eventstream/decoder.ts";
 import type { Frame } from "../eventstream/frame.ts";
-import { proxyOption } from "../proxy.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime, Timer } from "../runtime.ts";
 import type { Secret } from "../secret.ts";
+import type { Exchange, Transport } from "../transport/transport.ts";
 import { chatCall, withProfileArn } from "./endpoint.ts";
 import { createEventReader, type KiroEvent } from "./events.ts";
 import {
@@ -78,8 +78,12 @@ export type KiroClient = {
 /** More of an error body than this is of no use. */
 const ERROR_BODY_MAX = 64 * 1024;
 
-export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile }): KiroClient {
-  const { runtime } = deps;
+export function createClient(deps: {
+  runtime: Runtime;
+  profile: UpstreamProfile;
+  transport: Transport;
+}): KiroClient {
+  const { runtime, transport } = deps;
   return {
     async send(attempt) {
       const { profile = deps.profile, recording, access } = attempt;
@@ -89,30 +93,31 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
         invocationId: runtime.randomUUID(),
         host: attempt.host,
       });
-      const watch = new Watch(runtime, profile, attempt);
+      if (attempt.signal.aborted) {
+        const fault = faultOfNetwork("connect");
+        recording?.ended("broken", fault);
+        return fail(fault);
+      }
+      const exchange = transport({
+        url: call.url,
+        headers: call.headers,
+        body: withProfileArn(attempt.body, access.profileArn),
+        proxyUrl: access.proxyUrl,
+      });
+      const watch = new Watch(runtime, profile, attempt, exchange);
       try {
-        const response = await runtime.fetch(call.url, {
-          method: "POST",
-          headers: call.headers,
-          body: withProfileArn(attempt.body, access.profileArn),
-          signal: watch.signal,
-          redirect: "manual",
-          // The limits are ours; Bun's own idle limit would cut a long silence first.
-          timeout: false,
-          ...proxyOption(access.proxyUrl),
-        });
-        recording?.answered(response.status, response.headers);
-        if (response.status !== 200) {
-          const body = await readStart(response);
+        const { status, headers } = await exchange.head;
+        recording?.answered(status, headers);
+        if (status !== 200) {
+          const body = await readStart(exchange);
           watch.close();
-          const { status, headers } = response;
           const fault = faultOfResponse({ status, headers, body }, attempt.response.context);
           recording?.bytes(Buffer.from(body));
           recording?.ended("whole", fault);
           return fail(fault);
         }
         watch.headersCame();
-        return ok(new Answer(response, createResponse(attempt.response), watch, recording));
+        return ok(new Answer(exchange, createResponse(attempt.response), watch, recording));
       } catch (error) {
         watch.close();
         const fault = faultOfNetwork(watch.cause ?? causeOf(error));
@@ -123,15 +128,11 @@ export function createClient(deps: { runtime: Runtime; profile: UpstreamProfile 
   };
 }
 
-type ChunkReader = { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> };
-
-type Chunk = Uint8Array | "end" | "broken";
-
 const DONE: { done: true; value: undefined } = { done: true, value: undefined };
 
 /** The body of an answer, batch by batch. */
 class Answer implements Batches<Batch> {
-  readonly #reader: ChunkReader | undefined;
+  readonly #exchange: Exchange;
   readonly #machine: ResponseMachine;
   readonly #watch: Watch;
   readonly #recording: Recording | undefined;
@@ -141,12 +142,12 @@ class Answer implements Batches<Batch> {
   #isOver = false;
 
   constructor(
-    { body }: Response,
+    exchange: Exchange,
     machine: ResponseMachine,
     watch: Watch,
     recording: Recording | undefined,
   ) {
-    this.#reader = body?.getReader();
+    this.#exchange = exchange;
     this.#machine = machine;
     this.#watch = watch;
     this.#recording = recording;
@@ -184,20 +185,24 @@ class Answer implements Batches<Batch> {
 
   async #read(take: Take<Batch>): Promise<void> {
     while (!this.#isOver) {
-      let chunk: Chunk;
-      try {
-        chunk = (await this.#reader?.read())?.value ?? "end";
-      } catch {
-        chunk = "broken";
-      }
-      const batch = this.#batchOf(chunk);
-      const goesOn = batch === undefined || take(batch);
-      if (!(goesOn instanceof Promise ? await goesOn : goesOn)) return;
+      let goesOn: boolean | Promise<boolean> = true;
+      const end = await this.#exchange.forEach((chunk) => {
+        goesOn = this.#hand(chunk, take);
+        // What was the last batch ends the reading, not the body.
+        return this.#isOver ? false : goesOn;
+      });
+      if (end !== "stopped" && !this.#isOver) goesOn = this.#hand(end, take);
+      if (!(await goesOn)) return;
     }
   }
 
+  #hand(chunk: Uint8Array | "end" | "broken", take: Take<Batch>): boolean | Promise<boolean> {
+    const batch = this.#batchOf(chunk);
+    return batch === undefined || take(batch);
+  }
+
   /** Undefined where there is nothing to tell yet. */
-  #batchOf(chunk: Chunk): Batch | undefined {
+  #batchOf(chunk: Uint8Array | "end" | "broken"): Batch | undefined {
     if (chunk === "broken") {
       // A reset, or our own abort: the watch knows which.
       return this.#last("broken", {
@@ -246,14 +251,14 @@ class Answer implements Batches<Batch> {
   }
 }
 
-async function readStart(response: Response): Promise<string> {
+async function readStart(exchange: Exchange): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of response.body ?? []) {
+  await exchange.forEach((chunk) => {
     chunks.push(chunk);
     length += chunk.length;
-    if (length >= ERROR_BODY_MAX) break;
-  }
+    return length < ERROR_BODY_MAX;
+  });
   return Buffer.concat(chunks).subarray(0, ERROR_BODY_MAX).toString("utf8");
 }
 
@@ -274,8 +279,8 @@ class Watch {
   readonly #runtime: Pick<Runtime, "monotonic" | "timer">;
   readonly #limits: UpstreamProfile["limits"];
   readonly #client: AbortSignal;
-  readonly #abort = new AbortController();
-  readonly #leave = (): void => this.#abort.abort();
+  readonly #exchange: Exchange;
+  readonly #leave = (): void => this.#exchange.close();
   readonly #endAt: number;
   /** When the first event, or before that the head, has to be there. */
   #eventBy: number;
@@ -288,20 +293,17 @@ class Watch {
     runtime: Runtime,
     { limits }: UpstreamProfile,
     { signal, totalMs = limits.totalMs }: Pick<Attempt, "signal" | "totalMs">,
+    exchange: Exchange,
   ) {
     const now = runtime.monotonic();
     this.#runtime = runtime;
     this.#limits = limits;
     this.#client = signal;
+    this.#exchange = exchange;
     this.#endAt = now + Math.min(totalMs, limits.totalMs);
     this.#eventBy = now + limits.headersMs;
-    if (signal.aborted) this.#leave();
-    else signal.addEventListener("abort", this.#leave, { once: true });
+    signal.addEventListener("abort", this.#leave, { once: true });
     this.#arm(now);
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal;
   }
 
   headersCame(): void {
@@ -324,8 +326,8 @@ class Watch {
   close(isWhole = false): void {
     this.#client.removeEventListener("abort", this.#leave);
     this.#timer?.cancel();
-    // `return()` on a body does not close its socket; only the abort does. After a whole body it only costs 10 µs.
-    if (!isWhole) this.#abort.abort();
+    // To abort a `fetch` whose body is whole only costs 10 µs.
+    if (!isWhole) this.#leave();
   }
 
   /** The limit that is next, and when. */
@@ -355,6 +357,6 @@ class Watch {
     this.#firesAt = Number.POSITIVE_INFINITY;
     if (now < at) return this.#arm(now);
     this.cause = cause;
-    this.#abort.abort();
+    this.#leave();
   }
 }

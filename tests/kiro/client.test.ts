@@ -6,6 +6,8 @@ import { realRuntime } from "../../src/runtime.ts";
 import { Secret } from "../../src/secret.ts";
 import { words } from "../emulator/answers.ts";
 import { eventFrame } from "../emulator/frames.ts";
+import { createFetchTransport } from "../../src/transport/by-fetch.ts";
+import { createSocketTransport } from "../../src/transport/by-sockets.ts";
 import { createTestRuntime } from "../support/runtime.ts";
 
 const limits = { headersMs: 1_000, firstEventMs: 2_000, idleMs: 3_000, totalMs: 60_000 };
@@ -31,7 +33,8 @@ function attempt(over: Partial<Attempt> = {}): Attempt {
 function scripted(fetch: (init: BunFetchRequestInit) => Response | Promise<Response>) {
   const world = createTestRuntime({ fetch: (_url, init) => fetch(init) });
   const profile: UpstreamProfile = { ...defaultProfile, limits };
-  return { ...world, client: createClient({ runtime: world.runtime, profile }) };
+  const transport = createFetchTransport(world.runtime);
+  return { ...world, client: createClient({ runtime: world.runtime, profile, transport }) };
 }
 
 /** A body that is fed by hand, and that breaks when the call is aborted, as a socket does. */
@@ -249,7 +252,7 @@ describe("send over a socket", () => {
       ...defaultProfile,
       hosts: { ...defaultProfile.hosts, api: server.url.origin },
     };
-    return createClient({ runtime: realRuntime(), profile });
+    return createClient({ runtime: realRuntime(), profile, transport: createSocketTransport() });
   }
 
   test("the client's departure closes the upstream's socket while it is silent", async () => {
