@@ -195,8 +195,9 @@ class Connection {
   }
 
   #giveUp(error?: unknown): void {
-    this.#socket?.terminate();
+    // Its handler of the close knows no reason.
     this.lost(error);
+    this.#socket?.terminate();
   }
 }
 
