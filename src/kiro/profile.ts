@@ -171,6 +171,16 @@ export type ModelRule = {
 
 /** Puts values in the place of a template's `{names}`; a name without a value stays as it is. */
 export function fill(template: string, values: Record<string, string | number>): string {
-  if (!template.includes("{")) return template;
-  return template.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  let text = "";
+  let from = 0;
+  // A pattern with a callback takes twice as long, and every call fills three.
+  for (let at = template.indexOf("{"); at >= 0; at = template.indexOf("{", at + 1)) {
+    const end = template.indexOf("}", at);
+    if (end < 0) break;
+    const value = values[template.slice(at + 1, end)];
+    if (value === undefined) continue;
+    text += `${template.slice(from, at)}${value}`;
+    from = end + 1;
+  }
+  return from === 0 ? template : text + template.slice(from);
 }

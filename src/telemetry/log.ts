@@ -77,28 +77,32 @@ class LineLog implements Log {
     if (RANKS[level] < RANKS[options.level]) return;
     const render = options.format === "json" ? jsonLine : textLine;
     const time = new Date(options.now()).toISOString();
-    options.write(render(time, level, event, fields ? { ...this.#base, ...fields } : this.#base));
+    options.write(render({ time, level, event, ...this.#base, ...fields }));
   }
 }
 
-function jsonLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
-  const short = Object.values(fields).some(isLong) ? shortened(fields) : fields;
-  return `${harmless(JSON.stringify({ time, level, event, ...short }))}\n`;
+type Line = { time: string; level: LogLevel; event: string } & Readonly<Record<string, LogValue>>;
+
+function jsonLine(line: Line): string {
+  for (const name in line) {
+    if (isLong(line[name])) return `${harmless(JSON.stringify(shortened(line)))}\n`;
+  }
+  return `${harmless(JSON.stringify(line))}\n`;
 }
 
 function isLong(value: LogValue): boolean {
   return typeof value === "string" && value.length > VALUE_MAX;
 }
 
-function shortened(fields: LogFields): LogFields {
-  const all = Object.entries(fields).map(([name, value]): [string, LogValue] => [
+function shortened(line: Line): Record<string, LogValue> {
+  const all = Object.entries(line).map(([name, value]): [string, LogValue] => [
     name,
     typeof value === "string" ? cut(value) : value,
   ]);
   return Object.fromEntries(all);
 }
 
-function textLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
+function textLine({ time, level, event, ...fields }: Line): string {
   const rest = Object.entries(fields).map(([name, value]) =>
     value === undefined ? "" : ` ${bare(name)}=${bare(value)}`,
   );

@@ -42,6 +42,8 @@ function originOf(address: string): Origin {
   };
 }
 
+const UNSENDABLE = /[^\t\x20-\x7e]/;
+
 /** A request as it is sent, and how many bytes that are. */
 type RequestText = { text: string; bytes: number };
 
@@ -50,11 +52,11 @@ function requestText({ host, path }: Origin, { headers, body }: Call): RequestTe
   const length = Buffer.byteLength(body);
   let head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${length}\r\n`;
   for (const name in headers) {
-    const line = `${name}: ${headers[name]}`;
-    if (/[^\t\x20-\x7e]/.test(line)) {
+    const value = headers[name] ?? "";
+    if (UNSENDABLE.test(value) || UNSENDABLE.test(name)) {
       throw new TypeError(`the header ${name} has characters that no header may have`);
     }
-    head += `${line}\r\n`;
+    head += `${name}: ${value}\r\n`;
   }
   head += "\r\n";
   return { text: head + body, bytes: head.length + length };
@@ -202,6 +204,8 @@ class Connection {
 }
 
 const HANDLERS: Bun.SocketHandler<Connection> = {
+  // Of those that wait for a call; without a handler Bun does nothing.
+  timeout: (socket) => void socket.end(),
   open: (socket) => socket.data.opened(socket, false),
   data: (socket, bytes) => socket.data.received(bytes),
   drain: (socket) => socket.data.drain(),
