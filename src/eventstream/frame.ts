@@ -53,9 +53,14 @@ export class Frame {
     return this.#bytes.toString("utf8", this.#headersEnd, this.#end);
   }
 
-  /** The header block as it stands there, to know it again. */
-  get headerKey(): string {
-    return this.#bytes.toString("latin1", this.#start, this.#headersEnd);
+  /** Whether the header block is the same, byte by byte. A text of it to compare would cost as much as reading the payload. */
+  hasHeaders(block: Uint8Array): boolean {
+    const start = this.#start;
+    if (block.length !== this.#headersEnd - start) return false;
+    for (let at = 0; at < block.length; at += 1) {
+      if (block[at] !== this.#bytes[start + at]) return false;
+    }
+    return true;
   }
 }
 

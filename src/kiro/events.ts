@@ -38,14 +38,14 @@ export type Fields = Record<string, unknown>;
  */
 export function createEventReader(): (frame: Frame) => KiroEvent {
   // Most frames have the headers of the one before; reading them again would be half the time of an event.
-  let last: string | undefined;
+  let last: Uint8Array | undefined;
   let messageType = "";
   let eventType = "";
   return (frame) => {
-    const { headerKey } = frame;
-    if (last !== headerKey) {
+    if (last === undefined || !frame.hasHeaders(last)) {
       const { headers } = frame;
-      last = headerKey;
+      // A copy, so that the bytes that came are not kept for it.
+      last = Uint8Array.from(headers);
       messageType = stringHeader(headers, ":message-type") ?? "event";
       eventType = stringHeader(headers, ":event-type") ?? "";
     }
