@@ -32,9 +32,10 @@ const ABORTED = 0.3;
 const WARM_UP = Math.max(streams / 5, 15_000);
 const SAMPLES = 100;
 const GROWTH_MAX = { share: 0.1, mb: 50 };
-/** What Bun's `fetch` keeps open for later, and a little for the files of the ledger. */
-const KEPT_OPEN = 64 + 6;
-const SETTLE_TRIES = 60;
+/** A little for the files of the ledger. */
+const KEPT_OPEN = 6;
+/** Half seconds: connections to the service are kept for a minute. */
+const SETTLE_TRIES = 150;
 const GAUGES = ["requests_in_flight", "streams_open", "leases", "queue_length"];
 
 const body = JSON.stringify(workloads["burst-50"].request);

@@ -37,20 +37,32 @@ export type Fields = Record<string, unknown>;
  * member of the wrong type is `malformed`. A frame without a message type is an event, as peers have it.
  */
 export function createEventReader(): (frame: Frame) => KiroEvent {
-  // Most frames have the headers of the one before; reading them again would be half the time of an event.
-  let last: Uint8Array | undefined;
-  let messageType = "";
-  let eventType = "";
+  let last: Kind | undefined;
   return (frame) => {
-    if (last === undefined || !frame.hasHeaders(last)) {
-      const { headers } = frame;
-      // A copy, so that the bytes that came are not kept for it.
-      last = Uint8Array.from(headers);
-      messageType = stringHeader(headers, ":message-type") ?? "event";
-      eventType = stringHeader(headers, ":event-type") ?? "";
-    }
-    return eventOf(frame, messageType, eventType);
+    if (last === undefined || !frame.hasHeaders(last.headers)) last = kindOf(frame);
+    return eventOf(frame, last.messageType, last.eventType);
   };
+}
+
+/** What a block of headers says. */
+type Kind = { headers: Uint8Array; messageType: string; eventType: string };
+
+/** All streams have the same few blocks. Reading them anew would be half the time of an event. */
+const knownKinds: Kind[] = [];
+const KNOWN_MAX = 32;
+
+function kindOf(frame: Frame): Kind {
+  const known = knownKinds.find(({ headers }) => frame.hasHeaders(headers));
+  if (known !== undefined) return known;
+  const { headers } = frame;
+  const kind = {
+    // A copy, so that the bytes that came are not kept for it.
+    headers: new Uint8Array(headers),
+    messageType: stringHeader(headers, ":message-type") ?? "event",
+    eventType: stringHeader(headers, ":event-type") ?? "",
+  };
+  if (knownKinds.length < KNOWN_MAX) knownKinds.push(kind);
+  return kind;
 }
 
 function eventOf(frame: Frame, messageType: string, eventType: string): KiroEvent {
