@@ -12,6 +12,7 @@ const LEAVES = [
   "socks",
   "address",
   "bounded-map",
+  "stop-signal",
 ];
 
 /** Which files may import a package; a path that ends with a slash stands for all below it. */

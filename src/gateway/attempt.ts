@@ -22,6 +22,7 @@ import type { ResponseOptions } from "../kiro/response.ts";
 import { ok, type Result } from "../result.ts";
 import type { Secret } from "../secret.ts";
 import type { Runtime } from "../runtime.ts";
+import type { StopSignal } from "../stop-signal.ts";
 import type { AttemptAccount } from "../telemetry/account.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Calibration } from "./calibration.ts";
@@ -37,7 +38,7 @@ export type CompletionRequest = {
   /** The prompt's size in tokens by our own count. */
   promptTokens: number;
   /** Aborts when the client leaves. */
-  signal: AbortSignal;
+  signal: StopSignal;
   /** Hears of every call to the service when it is over, and of tokens that could not be had. */
   onAttempt?: (attempt: AttemptAccount) => void;
   /** Hears what only turns up in the reply. */

@@ -1,4 +1,5 @@
 import type { Runtime } from "../runtime.ts";
+import type { StopSignal } from "../stop-signal.ts";
 
 /** The time that a request has, together with the client's patience. */
 export type Deadline = {
@@ -12,7 +13,7 @@ export type Deadline = {
 export function startDeadline(
   runtime: Pick<Runtime, "timer" | "monotonic">,
   ms: number,
-  client: AbortSignal,
+  client: StopSignal,
 ): Deadline {
   const end = runtime.monotonic() + ms;
   const leftMs = (): number => Math.max(0, end - runtime.monotonic());
@@ -30,10 +31,10 @@ export function startDeadline(
 function startWatch(
   runtime: Pick<Runtime, "timer">,
   ms: number,
-  client: AbortSignal,
+  client: StopSignal,
 ): { signal: AbortSignal; close(): void } {
   const abort = new AbortController();
-  const leave = (): void => abort.abort(client.reason);
+  const leave = (): void => abort.abort();
   const timer = runtime.timer(ms, () => abort.abort());
   if (client.aborted) leave();
   else if (ms <= 0) abort.abort();

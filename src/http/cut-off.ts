@@ -1,6 +1,8 @@
+import { Stop, type StopSignal } from "../stop-signal.ts";
+
 /** What ends one request: its client's departure, or the end of the whole server. */
 export type CutOff = {
-  signal: AbortSignal;
+  signal: StopSignal;
   /** Lets go of the server's signal, which outlives all requests. */
   close(): void;
 };
@@ -12,20 +14,20 @@ export type CutOff = {
 export function createCutOffs(
   server: AbortSignal,
 ): (client: AbortSignal, onLeft?: () => void) => CutOff {
-  const running = new Set<AbortController>();
-  server.addEventListener("abort", () => running.forEach((abort) => abort.abort()), { once: true });
+  const running = new Set<Stop>();
+  server.addEventListener("abort", () => running.forEach((stop) => stop.abort()), { once: true });
   return (client, onLeft) => {
-    const abort = new AbortController();
+    const stop = new Stop();
     if (client.aborted || server.aborted) {
-      abort.abort();
-      return { signal: abort.signal, close() {} };
+      stop.abort();
+      return { signal: stop, close() {} };
     }
-    running.add(abort);
+    running.add(stop);
     const leave = (): void => {
-      abort.abort();
+      stop.abort();
       onLeft?.();
     };
     client.addEventListener("abort", leave, { once: true });
-    return { signal: abort.signal, close: () => running.delete(abort) };
+    return { signal: stop, close: () => running.delete(stop) };
   };
 }

@@ -4,6 +4,7 @@ import type { Frame } from "../eventstream/frame.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime, Timer } from "../runtime.ts";
 import type { Secret } from "../secret.ts";
+import type { StopSignal } from "../stop-signal.ts";
 import type { Exchange, Transport } from "../transport/transport.ts";
 import { chatCall, withProfileArn } from "./endpoint.ts";
 import { createEventReader, type KiroEvent } from "./events.ts";
@@ -53,7 +54,7 @@ export type Attempt = {
   /** Hears what comes back, where it is to be kept. */
   recording?: Recording;
   /** The client's; its abort closes the upstream socket at once. */
-  signal: AbortSignal;
+  signal: StopSignal;
 };
 
 /** How an answer ended: properly, by the connection or a time limit, or because nobody read on. */
@@ -278,7 +279,7 @@ class Watch {
   cause: NetworkCause | undefined;
   readonly #runtime: Pick<Runtime, "monotonic" | "timer">;
   readonly #limits: UpstreamProfile["limits"];
-  readonly #client: AbortSignal;
+  readonly #client: StopSignal;
   readonly #exchange: Exchange;
   readonly #leave = (): void => this.#exchange.close();
   readonly #endAt: number;

@@ -1,6 +1,7 @@
 import { proxyOption } from "../proxy.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
+import type { StopSignal } from "../stop-signal.ts";
 import { type Access, causeOf } from "./client.ts";
 import type { HttpCall } from "./endpoint.ts";
 import { type Fields, parseFields } from "./events.ts";
@@ -13,7 +14,7 @@ export type JsonCall = HttpCall & {
   /** The whole call may take this long. */
   limitMs: number;
   context: AnswerContext;
-  signal?: AbortSignal | undefined;
+  signal?: StopSignal | undefined;
 };
 
 /** One call, no retry, whose answer is a JSON object and is read whole. */
@@ -21,15 +22,21 @@ export async function callJson(
   runtime: Runtime,
   call: JsonCall,
 ): Promise<Result<Fields, KiroFault>> {
-  const limit = new AbortController();
-  const timer = runtime.timer(call.limitMs, () => limit.abort());
+  const cut = new AbortController();
+  let isLate = false;
+  const timer = runtime.timer(call.limitMs, () => {
+    isLate = true;
+    cut.abort();
+  });
+  const leave = (): void => cut.abort();
+  if (call.signal?.aborted === true) leave();
+  else call.signal?.addEventListener("abort", leave, { once: true });
   try {
     const response = await runtime.fetch(call.url, {
       ...(call.body === undefined ? {} : { method: "POST", body: call.body }),
       headers: call.headers,
       redirect: "manual",
-      signal:
-        call.signal === undefined ? limit.signal : AbortSignal.any([limit.signal, call.signal]),
+      signal: cut.signal,
       ...proxyOption(call.access.proxyUrl),
     });
     const { status, headers } = response;
@@ -38,9 +45,10 @@ export async function callJson(
     const fields = parseFields(body);
     return fields === undefined ? fail(UNREADABLE) : ok(fields);
   } catch (error) {
-    return fail(faultOfNetwork(limit.signal.aborted ? "headers-timeout" : causeOf(error)));
+    return fail(faultOfNetwork(isLate ? "headers-timeout" : causeOf(error)));
   } finally {
     timer.cancel();
+    call.signal?.removeEventListener("abort", leave);
   }
 }
 

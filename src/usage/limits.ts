@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Failure } from "../conversation/failure.ts";
 import { fail, ok, type Result } from "../result.ts";
 import type { Runtime } from "../runtime.ts";
+import type { StopSignal } from "../stop-signal.ts";
 import { createEstimator, estimate, type Estimate, type Estimator } from "./estimate.ts";
 import type { Ledger } from "./ledger.ts";
 import { createSpent, dayAfter, dayOf, monthAfter, monthOf, type Spent } from "./spent.ts";
@@ -60,7 +61,7 @@ export type Limits = {
   reserve(
     user: LimitedUser,
     request: LimitedRequest,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Result<Reservation, Failure>>;
 };
 
@@ -269,7 +270,7 @@ async function change(
   account: Account,
   ms: number,
   runtime: Pick<Runtime, "timer">,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const wake = (): void => resolve();
