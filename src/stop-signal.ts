@@ -5,7 +5,7 @@ export type StopSignal = {
   removeEventListener(type: "abort", listener: () => void): void;
 };
 
-/** A signal and its controller in one. Every request has one: an `AbortController` would be an eighth of all that a small one costs (4.2 against 3.7 times a pass-through). */
+/** A signal and its controller in one. Every request has one: an `AbortController` and its listeners are 2.5 % of the samples of a small one. */
 export class Stop implements StopSignal {
   aborted = false;
   #listeners: (() => void)[] = [];
