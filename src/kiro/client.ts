@@ -255,11 +255,13 @@ class Answer implements Batches<Batch> {
 async function readStart(exchange: Exchange): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  await exchange.forEach((chunk) => {
+  const end = await exchange.forEach((chunk) => {
     chunks.push(chunk);
     length += chunk.length;
     return length < ERROR_BODY_MAX;
   });
+  // Half of a refusal is none: it may have been a limit of ours, or the client, that cut it off.
+  if (end === "broken") throw Object.assign(new Error("broken off"), { code: "ECONNRESET" });
   return Buffer.concat(chunks).subarray(0, ERROR_BODY_MAX).toString("utf8");
 }
 

@@ -4,6 +4,9 @@ const HEAD_BYTES_MAX = 64 * 1024;
 /** Of the line with a chunk's size, and of all trailers together. */
 const LINES_CHARS_MAX = 16 * 1024;
 const LF = 10;
+/** Strict, because a line that two readers take for different things could hide where an answer ends. */
+const HEAD =
+  /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?\r\n(?:[!#$%&'*+.^_`|~\w-]+:[^\r\n]*\r\n)*$/;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /** How the end of a body is known (RFC 9112, section 6.3). */
@@ -40,10 +43,10 @@ export class ResponseParser {
     return this.#framing === "chunked" ? this.#pushChunks(rest) : this.#pushPlain(rest);
   }
 
-  /** To be called when the connection has ended. */
-  close(): void {
+  /** To be called when the connection has ended, properly or not. */
+  close(isProper: boolean): void {
     this.reusable = false;
-    if (this.state === "body" && this.#framing === "close") this.state = "ended";
+    if (this.state === "body" && this.#framing === "close" && isProper) this.state = "ended";
     else if (this.state !== "ended") this.state = "broken";
   }
 
@@ -58,7 +61,7 @@ export class ResponseParser {
         return undefined;
       }
       const text = rest.toString("latin1", 0, end + 2);
-      const [, minor, status] = /^HTTP\/1\.([01]) ([1-5]\d\d)[ \r]/.exec(text) ?? [];
+      const [, minor, status] = HEAD.exec(text) ?? [];
       if (status === undefined) return this.#break();
       rest = rest.subarray(end + 4);
       // Nothing was asked for that "switching protocols" could answer.
@@ -75,17 +78,20 @@ export class ResponseParser {
     const coding = headers.get("transfer-encoding");
     const length = headers.get("content-length");
     const connection = headers.get("connection");
+    // Nobody asked for a compressed body.
+    if (!isPlain(headers.get("content-encoding"))) return this.#break();
     if (coding !== null && coding.toLowerCase() !== "chunked") return this.#break();
-    if (length !== null && !/^\d{1,15}$/.test(length)) return this.#break();
+    if (length !== null && !/^(\d{1,15})(?:, \1)*$/.test(length)) return this.#break();
     this.head = head;
     this.state = "body";
     // Who says both may mean something else by it than the next one in the chain.
     const isClear = (coding === null) !== (length === null);
     this.reusable = isPersistent && isClear && !/\bclose\b/i.test(connection ?? "");
-    if (coding !== null) this.#framing = "chunked";
-    else if (status === 204 || status === 304 || length !== null) {
+    const isBare = status === 204 || status === 304;
+    if (coding !== null && !isBare) this.#framing = "chunked";
+    else if (length !== null || isBare) {
       this.#framing = "length";
-      this.#missing = status === 204 || status === 304 ? 0 : Number(length);
+      this.#missing = isBare ? 0 : Number.parseInt(length ?? "", 10);
       if (this.#missing === 0) this.state = "ended";
     }
   }
@@ -160,6 +166,10 @@ export class ResponseParser {
     this.state = "broken";
     this.reusable = false;
   }
+}
+
+function isPlain(contentEncoding: string | null): boolean {
+  return contentEncoding === null || /^(?:identity)?$/i.test(contentEncoding);
 }
 
 /** A head as its text: of all its headers only a few are ever asked for. */

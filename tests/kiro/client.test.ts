@@ -90,6 +90,29 @@ describe("send", () => {
     expect(pending()).toBe(0);
   });
 
+  test("half of a refusal is none", async () => {
+    const ended: string[] = [];
+    const { client, pending } = scripted(() => {
+      let left = 1;
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (left-- > 0) controller.enqueue(Buffer.from('{"message":'));
+          else controller.error(Object.assign(new Error("gone"), { code: "ECONNRESET" }));
+        },
+      });
+      return new Response(body, { status: 403 });
+    });
+    const recording = {
+      answered: (status: number) => void ended.push(`answered ${status}`),
+      bytes: () => void ended.push("bytes"),
+      ended: (how: string) => void ended.push(how),
+    };
+    const sent = await client.send(attempt({ recording }));
+    expect(sent).toMatchObject({ ok: false, failure: { kind: "unavailable", reason: "reset" } });
+    expect(ended).toEqual(["answered 403", "broken"]);
+    expect(pending()).toBe(0);
+  });
+
   test("the call goes through the credential's proxy", async () => {
     const { client, calls } = scripted(() => new Response(hello));
     const access = { ...attempt().access, proxyUrl: new Secret("socks5://u:p@proxy:1080") };
@@ -247,7 +270,11 @@ describe("send over a socket", () => {
       ...defaultProfile,
       hosts: { ...defaultProfile.hosts, api: server.url.origin },
     };
-    return createClient({ runtime: realRuntime(), profile, transport: createSocketTransport() });
+    return createClient({
+      runtime: realRuntime(),
+      profile,
+      transport: createSocketTransport(realRuntime(), () => expect.unreachable()),
+    });
   }
 
   test("the client's departure closes the upstream's socket while it is silent", async () => {

@@ -15,7 +15,7 @@ function read(pieces: Iterable<Uint8Array>, isClosed = false): Read {
   const parser = new ResponseParser();
   const bodies: Buffer[] = [];
   for (const piece of pieces) bodies.push(Buffer.from(parser.push(Buffer.from(piece)) ?? []));
-  if (isClosed) parser.close();
+  if (isClosed) parser.close(true);
   const { head, state, reusable } = parser;
   return { status: head?.status, body: Buffer.concat(bodies).toString("latin1"), state, reusable };
 }
@@ -115,6 +115,12 @@ describe("an answer", () => {
       `${OK}content-length: 1e3\r\n\r\n`,
       `${OK}content-length: 3\r\ncontent-length: 4\r\n\r\n`,
       `${OK}transfer-encoding: gzip\r\n\r\n`,
+      `${OK}content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc`,
+      `${OK}content-length : 5\r\n\r\n`,
+      `${OK}content-length:\r\n 5\r\n\r\n`,
+      `${OK}x: y\ncontent-length: 5\r\n\r\n`,
+      `${OK}: nothing\r\n\r\n`,
+      `${OK}nothing\r\n\r\n`,
       `${OK}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n`,
       `${chunked}g\r\n`,
       `${chunked}\r\n`,
@@ -149,7 +155,8 @@ describe("an answer", () => {
 
   test("without a body ends with its head", () => {
     for (const text of [
-      "HTTP/1.1 204 None\r\n\r\n",
+      "HTTP/1.1 204\r\n\r\n",
+      "HTTP/1.1 204 None\r\ntransfer-encoding: chunked\r\n\r\n",
       "HTTP/1.1 304 Same\r\ncontent-length: 9\r\n\r\n",
     ]) {
       expect(readText(text)).toMatchObject({ body: "", state: "ended" });
@@ -185,6 +192,13 @@ describe("a connection serves no other call", () => {
     expect(parser.push(Buffer.from("x"))).toBeUndefined();
     expect(parser).toMatchObject({ state: "ended", reusable: false });
   });
+});
+
+test("a body that ends with its connection is whole only where that ended properly", () => {
+  const parser = new ResponseParser();
+  parser.push(Buffer.from(`${OK}\r\nab`));
+  parser.close(false);
+  expect(parser.state).toBe("broken");
 });
 
 test("headers are found whatever their case, trimmed, and joined where there are several", () => {

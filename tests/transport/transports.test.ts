@@ -93,6 +93,9 @@ async function ask(transport: Transport, url: string, body = "{}") {
   return { status, ...(await bodyOf(exchange)) };
 }
 
+/** Without a way round. */
+const bySockets = (): Transport => createSocketTransport(realRuntime(), () => expect.unreachable());
+
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await Bun.sleep(1);
 }
@@ -104,7 +107,7 @@ const codeOf = async (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 describe.each([
-  ["sockets", () => createSocketTransport()],
+  ["sockets", () => bySockets()],
   ["fetch", () => createFetchTransport(realRuntime())],
 ])("by %s", (_, create) => {
   test("the request arrives as it was given, and the answer as it was sent", async () => {
@@ -243,7 +246,7 @@ describe.each([
 describe("sockets", () => {
   test("a connection serves one call after the other, and as many are open as calls at a time", async () => {
     const server = listen(answering(HELLO));
-    const transport = createSocketTransport();
+    const transport = bySockets();
     for (let call = 0; call < 5; call += 1) await ask(transport, server.url);
     expect(server.connections()).toBe(1);
     await Promise.all([ask(transport, server.url), ask(transport, server.url)]);
@@ -253,7 +256,7 @@ describe("sockets", () => {
 
   test("a connection whose answer was not read to its end serves no other call", async () => {
     const server = listen(answering("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nabc"));
-    const transport = createSocketTransport();
+    const transport = bySockets();
     for (let call = 0; call < 2; call += 1) {
       const exchange = transport({ url: server.url, headers: {}, body: "{}" });
       await exchange.head;
@@ -265,7 +268,7 @@ describe("sockets", () => {
 
   test("a connection that the other side has closed is not used again", async () => {
     const server = listen(answering(HELLO));
-    const transport = createSocketTransport();
+    const transport = bySockets();
     await ask(transport, server.url);
     server.endAll();
     await until(() => server.closed() === 1);
@@ -279,11 +282,67 @@ describe("sockets", () => {
       if (connection === 1 && requestsIn(socket.data.seen) === 1) answering(HELLO)(socket);
       else socket.end();
     });
-    const transport = createSocketTransport();
+    const transport = bySockets();
     await ask(transport, server.url);
     const exchange = transport({ url: server.url, headers: {}, body: "{}" });
     expect(await codeOf(exchange.head)).toBe("ECONNRESET");
     expect(server.seen().map(requestsIn)).toEqual([2, 1]);
+  });
+
+  test("one that closes later may have worked on the request, which is not sent again", async () => {
+    let now = 0;
+    const server = listen((socket) => {
+      if (requestsIn(socket.data.seen) === 1) answering(HELLO)(socket);
+      else {
+        now = 1_001;
+        socket.end();
+      }
+    });
+    const transport = createSocketTransport({ monotonic: () => now }, () => expect.unreachable());
+    await ask(transport, server.url);
+    const exchange = transport({ url: server.url, headers: {}, body: "{}" });
+    expect(await codeOf(exchange.head)).toBe("ECONNRESET");
+    expect(server.seen().map(requestsIn)).toEqual([2]);
+  });
+
+  test("a connection that was held up for a slow reader serves the next call", async () => {
+    const body = "x".repeat(400_000);
+    const url = serve(() => new Response(body));
+    const transport = bySockets();
+    for (let call = 0; call < 3; call += 1) {
+      const exchange = transport({ url, headers: {}, body: "{}" });
+      await exchange.head;
+      // All of it is there by then, and more than is kept without holding the sender up.
+      await Bun.sleep(20);
+      expect((await bodyOf(exchange)).text.length).toBe(body.length);
+    }
+  });
+
+  test("to close while a piece is being taken ends the reading after it, once", async () => {
+    const server = listen(answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"));
+    for (const answer of [true, false, Promise.resolve(true)]) {
+      const exchange = bySockets()({ url: server.url, headers: {}, body: "{}" });
+      await exchange.head;
+      const order: string[] = [];
+      const reading = exchange.forEach((bytes) => {
+        exchange.close();
+        order.push(`took ${bytes.length}`);
+        return answer;
+      });
+      void reading.then((end) => order.push(end));
+      expect(await reading).toBe(answer === false ? "stopped" : "broken");
+      expect(order[0]).toBe("took 3");
+    }
+  });
+
+  test("a body without a length that is cut off is broken", async () => {
+    const server = listen((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\n\r\nabc");
+      setTimeout(() => socket.terminate(), 20);
+    });
+    expect((await ask(bySockets(), server.url)).end).toBe("broken");
+    const whole = listen((socket) => void socket.end("HTTP/1.1 200 OK\r\n\r\nabc"));
+    expect(await ask(bySockets(), whole.url)).toEqual({ status: 200, text: "abc", end: "end" });
   });
 
   test("a sender that is faster than its reader has to wait", async () => {
@@ -310,7 +369,7 @@ describe("sockets", () => {
     });
     closers.push(() => listener.stop(true));
     const url = `http://127.0.0.1:${listener.port}`;
-    const exchange = createSocketTransport()({ url, headers: {}, body: "{}" });
+    const exchange = bySockets()({ url, headers: {}, body: "{}" });
     await exchange.head;
     let taken = 0;
     const gate = Promise.withResolvers<boolean>();
@@ -331,17 +390,17 @@ describe("sockets", () => {
 
   test("what is no HTTP is no answer", async () => {
     const server = listen((socket) => void socket.write("SSH-2.0-OpenSSH\r\n\r\n"));
-    const exchange = createSocketTransport()({ url: server.url, headers: {}, body: "{}" });
+    const exchange = bySockets()({ url: server.url, headers: {}, body: "{}" });
     expect(await codeOf(exchange.head)).toBe("EPROTO");
     await until(() => server.closed() === 1);
-    const none = createSocketTransport()({ url: "nowhere", headers: {}, body: "{}" });
+    const none = bySockets()({ url: "nowhere", headers: {}, body: "{}" });
     expect(String(await codeOf(none.head))).toContain("URL");
   });
 
   test("an address of IPv6 is called", async () => {
     const server = Bun.serve({ hostname: "::1", port: 0, fetch: () => new Response("six") });
     closers.push(async () => await server.stop(true));
-    const asked = await ask(createSocketTransport(), `http://[::1]:${server.port}`);
+    const asked = await ask(bySockets(), `http://[::1]:${server.port}`);
     expect(asked).toEqual({ status: 200, text: "six", end: "end" });
   });
 
@@ -352,7 +411,7 @@ describe("sockets", () => {
     await Bun.write(join(folder, "ca.pem"), tls.cert);
     const script = `
       import { createSocketTransport } from ${JSON.stringify(join(import.meta.dir, "../../src/transport/by-sockets.ts"))};
-      const transport = createSocketTransport();
+      const transport = createSocketTransport({ monotonic: () => 0 });
       for (const host of ["localhost", "127.0.0.1"]) {
         const exchange = transport({ url: "https://" + host + ":${new URL(server.url).port}", headers: {}, body: "{}" });
         console.log(await exchange.head.then(({ status }) => status, ({ code }) => code));
@@ -368,13 +427,14 @@ describe("sockets", () => {
 });
 
 describe("the choice", () => {
-  const runtime = { fetch: async () => new Response("by fetch") };
+  const runtime = { ...realRuntime(), fetch: async () => new Response("by fetch") };
 
   test.each([
     ["sockets", {}, {}],
     ["sockets", { HTTPS_PROXY: "" }, {}],
     ["sockets", { HTTPS_PROXY: "http://127.0.0.1:1" }, { proxyUrl: new Secret("direct") }],
     ["fetch", { https_proxy: "http://127.0.0.1:1" }, {}],
+    ["fetch", { ALL_PROXY: "http://127.0.0.1:1" }, {}],
     ["fetch", {}, { proxyUrl: new Secret("http://127.0.0.1:1") }],
     ["fetch", {}, { headers: { connection: "close" } }],
     ["fetch", {}, { headers: { "accept-encoding": "gzip" } }],
