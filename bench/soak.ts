@@ -122,7 +122,7 @@ async function soak(): Promise<boolean> {
 async function stream(port: number): Promise<End> {
   const { promise, resolve } = Promise.withResolvers<End>();
   const leaves = Math.random() < ABORTED ? Math.floor(Math.random() * 3) : undefined;
-  const enough = leaves === 1 ? Math.random() * 4_000 : Number.POSITIVE_INFINITY;
+  const enough = leaves === 1 ? Math.random() * 8_000 : Number.POSITIVE_INFINITY;
   let received = 0;
   let tail = "";
   const leave = (socket: Bun.Socket): void => {

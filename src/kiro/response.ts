@@ -128,10 +128,7 @@ class Machine implements ResponseMachine {
     if (piece.type === "reasoning-end") return;
     this.#spoken ||= piece.type === "text";
     this.#thinking = piece.type === "reasoning";
-    const last = this.#events.at(-1);
-    // What comes together leaves together: nobody needs the seams, and each part would be encoded and framed for itself.
-    if (last?.type === piece.type) last.text += piece.text;
-    else this.#show({ type: piece.type, text: piece.text });
+    this.#show({ type: piece.type, text: piece.text });
   }
 
   #call(calls: ToolCall[]): void {

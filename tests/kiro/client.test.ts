@@ -69,7 +69,12 @@ describe("send", () => {
     const { client } = scripted(() => new Response(hello));
     const batches = await all(await client.send(attempt()));
     expect(batches).toEqual([
-      { events: [{ type: "text", text: "Hello world" }] },
+      {
+        events: [
+          { type: "text", text: "Hello" },
+          { type: "text", text: " world" },
+        ],
+      },
       { events: [{ type: "stop", reason: "end-turn" }] },
     ]);
   });

@@ -102,28 +102,6 @@ describe("text", () => {
     expect(machine.end()).toEqual({ events: [stop("end-turn")] });
   });
 
-  test("of events that came together is one, up to anything between them", () => {
-    const machine = createResponse(OPTIONS);
-    const together: ReplyEvent[] = [];
-    const events: KiroEvent[] = [
-      { type: "reasoning", text: "h" },
-      { type: "reasoning", text: "m" },
-      text("a"),
-      text("b"),
-      { type: "metering", credits: 1 },
-      text("c"),
-    ];
-    for (const event of events) machine.push(event, together);
-    expect(together).toEqual([
-      { type: "reasoning", text: "hm" },
-      { type: "reasoning-end" },
-      { type: "text", text: "ab" },
-      { type: "credits", credits: 1 },
-      { type: "text", text: "c" },
-    ]);
-    expect(machine.push(text("d")).events).toEqual([{ type: "text", text: "d" }]);
-  });
-
   test("that is empty does not come out, and does not end a thinking block", () => {
     const events: KiroEvent[] = [
       { type: "reasoning", text: "a" },
