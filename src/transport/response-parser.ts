@@ -3,7 +3,9 @@ import type { Head } from "./transport.ts";
 const HEAD_BYTES_MAX = 64 * 1024;
 /** Of the line with a chunk's size, and of all trailers together. */
 const LINES_CHARS_MAX = 16 * 1024;
+const CR = 13;
 const LF = 10;
+const SIZE_DIGITS_MAX = 12;
 /** Strict, because a line that two readers take for different things could hide where an answer ends. */
 const HEAD =
   /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?\r\n(?:[!#$%&'*+.^_`|~\w-]+:[^\r\n]*\r\n)*$/;
@@ -110,7 +112,7 @@ export class ResponseParser {
     let at = 0;
     while (at < bytes.length && this.state === "body") {
       if (this.#within !== "data") {
-        at = this.#takeLine(bytes, at);
+        at = this.#takePlainLine(bytes, at) ?? this.#takeLine(bytes, at);
         continue;
       }
       const stop = Math.min(at + this.#missing, bytes.length);
@@ -123,6 +125,27 @@ export class ResponseParser {
     }
     if (at < bytes.length) this.reusable = false;
     return to === 0 ? undefined : bytes.subarray(from, to);
+  }
+
+  /**
+   * A line as nearly all are, whole and with a size alone or nothing in it: without a text of it, which is 3 % of a paced
+   * stream. Undefined where it is not.
+   */
+  #takePlainLine(bytes: Buffer, from: number): number | undefined {
+    if (this.#line !== "" || this.#within === "trailers") return undefined;
+    let at = from;
+    let size = 0;
+    if (this.#within === "size") {
+      for (let digit = hexDigit(bytes[at]); digit >= 0; digit = hexDigit(bytes[at])) {
+        size = size * 16 + digit;
+        at += 1;
+      }
+      if (at === from || at - from > SIZE_DIGITS_MAX) return undefined;
+    }
+    if (bytes[at] !== CR || bytes[at + 1] !== LF) return undefined;
+    if (this.#within === "size") this.#begin(size);
+    else this.#within = "size";
+    return at + 2;
   }
 
   /** Where the bytes after the line begin, or, where it is not whole yet, the end. */
@@ -147,8 +170,13 @@ export class ResponseParser {
       this.#break();
       return;
     }
-    this.#missing = Number.parseInt(size, 16);
-    this.#within = this.#missing === 0 ? "trailers" : "data";
+    this.#begin(Number.parseInt(size, 16));
+  }
+
+  /** A chunk; one of nothing is the last. */
+  #begin(size: number): void {
+    this.#missing = size;
+    this.#within = size === 0 ? "trailers" : "data";
   }
 
   #takeTrailer(line: string): void {
@@ -166,6 +194,13 @@ export class ResponseParser {
     this.state = "broken";
     this.reusable = false;
   }
+}
+
+/** Below 0 where it is none. */
+function hexDigit(byte = 0): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 function isPlain(contentEncoding: string | null): boolean {
