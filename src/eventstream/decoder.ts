@@ -88,21 +88,22 @@ export class FrameDecoder {
 
   /** Adds the whole frames of `bytes` from `from` on to `frames` and returns where they end. */
   #take(bytes: Buffer, from: number, frames: Frame[]): number {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let start = from;
     this.#wanted = PRELUDE_BYTES;
     while (bytes.length - start >= PRELUDE_BYTES) {
-      this.#fault = preludeFault(bytes, start, this.#maxFrameBytes);
+      this.#fault = preludeFault(bytes, view, start, this.#maxFrameBytes);
       if (this.#fault !== undefined) return start;
-      const length = uint32(bytes, start);
+      const length = view.getUint32(start);
       if (bytes.length - start < length) {
         this.#wanted = length;
         return start;
       }
       const headersStart = start + PRELUDE_BYTES;
-      const headersEnd = headersStart + uint32(bytes, start + 4);
+      const headersEnd = headersStart + view.getUint32(start + 4);
       const end = start + length - CHECKSUM_BYTES;
       this.#fault =
-        messageFault(bytes, start, end) ?? checkHeaders(bytes, headersStart, headersEnd);
+        messageFault(bytes, view, start, end) ?? checkHeaders(bytes, headersStart, headersEnd);
       if (this.#fault !== undefined) return start;
       frames.push(new Frame(bytes, headersStart, headersEnd, end));
       start += length;
@@ -115,12 +116,6 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** By shifts: a `DataView` for each chunk is 1 % of a small request, and as fast where it is at hand. */
-function uint32(bytes: Uint8Array, at: number): number {
-  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16);
-  return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
 }
 
 /** CRC-32 of eight bytes. Table and loop take 18 ns, a view for the native function alone takes 60. */
@@ -141,22 +136,28 @@ const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
 /** The prelude's checksum is compared first: until it holds the lengths are just bytes. */
 function preludeFault(
   bytes: Uint8Array,
+  view: DataView,
   start: number,
   maxFrameBytes: number,
 ): FrameFault | undefined {
-  const expected = uint32(bytes, start + 8);
+  const expected = view.getUint32(start + 8);
   const actual = preludeChecksum(bytes, start);
   if (actual !== expected) return { kind: "prelude-checksum", expected, actual };
-  const totalLength = uint32(bytes, start);
-  const headersLength = uint32(bytes, start + 4);
+  const totalLength = view.getUint32(start);
+  const headersLength = view.getUint32(start + 4);
   return totalLength > maxFrameBytes || totalLength - headersLength < MIN_FRAME_BYTES
     ? { kind: "length", totalLength, headersLength }
     : undefined;
 }
 
 /** `end` is where the message's checksum stands. */
-function messageFault(bytes: Uint8Array, start: number, end: number): FrameFault | undefined {
-  const expected = uint32(bytes, end);
+function messageFault(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+): FrameFault | undefined {
+  const expected = view.getUint32(end);
   const actual = Bun.hash.crc32(bytes.subarray(start, end));
   return actual === expected ? undefined : { kind: "message-checksum", expected, actual };
 }

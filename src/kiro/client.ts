@@ -5,7 +5,7 @@ import { fail, ok, type Result } from "../result.ts";
 import type { Runtime, Timer } from "../runtime.ts";
 import type { Secret } from "../secret.ts";
 import type { StopSignal } from "../stop-signal.ts";
-import type { Exchange, Transport } from "../transport/transport.ts";
+import { type Exchange, networkError, type Transport } from "../transport/transport.ts";
 import { chatCall, withProfileArn } from "./endpoint.ts";
 import { createEventReader, type KiroEvent } from "./events.ts";
 import {
@@ -261,7 +261,7 @@ async function readStart(exchange: Exchange): Promise<string> {
     return length < ERROR_BODY_MAX;
   });
   // Half of a refusal is none: it may have been a limit of ours, or the client, that cut it off.
-  if (end === "broken") throw Object.assign(new Error("broken off"), { code: "ECONNRESET" });
+  if (end === "broken") throw networkError("the answer broke off", "ECONNRESET");
   return Buffer.concat(chunks).subarray(0, ERROR_BODY_MAX).toString("utf8");
 }
 

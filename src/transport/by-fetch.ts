@@ -12,19 +12,8 @@ class FetchExchange implements Exchange {
   readonly #abort = new AbortController();
   #reader: { read(): Promise<{ value?: Uint8Array | undefined }> } | undefined;
 
-  constructor(runtime: Pick<Runtime, "fetch">, { url, headers, body, proxyUrl }: Call) {
-    this.head = this.#open(
-      runtime.fetch(url, {
-        method: "POST",
-        headers,
-        body,
-        signal: this.#abort.signal,
-        redirect: "manual",
-        // The limits are the caller's; Bun's own idle limit would cut a long silence first.
-        timeout: false,
-        ...proxyOption(proxyUrl),
-      }),
-    );
+  constructor(runtime: Pick<Runtime, "fetch">, call: Call) {
+    this.head = this.#open(runtime, call);
   }
 
   async forEach(take: TakeBytes): Promise<BodyEnd> {
@@ -46,8 +35,20 @@ class FetchExchange implements Exchange {
     this.#abort.abort();
   }
 
-  async #open(answered: Promise<Response>): Promise<Head> {
-    const response = await answered;
+  async #open(
+    runtime: Pick<Runtime, "fetch">,
+    { url, headers, body, proxyUrl }: Call,
+  ): Promise<Head> {
+    const response = await runtime.fetch(url, {
+      method: "POST",
+      headers,
+      body,
+      signal: this.#abort.signal,
+      redirect: "manual",
+      // The limits are the caller's; Bun's own idle limit would cut a long silence first.
+      timeout: false,
+      ...proxyOption(proxyUrl),
+    });
     this.#reader = response.body?.getReader();
     return response;
   }

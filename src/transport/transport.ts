@@ -32,3 +32,8 @@ export type Exchange = {
 
 /** The HTTP client below the chat: no retry, no time limits, no redirects. Throws nothing. */
 export type Transport = (call: Call) => Exchange;
+
+/** What a call that has no answer, or half of one, rejects with. */
+export function networkError(message: string, code: string): Error {
+  return Object.assign(new Error(message), { code });
+}
