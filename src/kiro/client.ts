@@ -100,8 +100,7 @@ export function createClient(deps: {
         return fail(fault);
       }
       const exchange = transport({
-        url: call.url,
-        headers: call.headers,
+        ...call,
         body: withProfileArn(attempt.body, access.profileArn),
         proxyUrl: access.proxyUrl,
       });

@@ -1,6 +1,8 @@
 import type { Conversation, Turn } from "../conversation/conversation.ts";
 import type { KiroRequestIds } from "./request.ts";
 
+/** Of the names that ids are made of; any UUID would do, but always the same one. */
+const NAMESPACE = "3f0c6d5e-8a41-4b7c-9d52-6e1f7a90b3c4";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
@@ -46,13 +48,8 @@ function says(turn: Turn): boolean {
   );
 }
 
-function uuidOf(...parts: string[]): string {
-  let text = "";
-  for (const part of parts) text += withLength(part);
-  const hex = Bun.SHA256.hash(text, "hex");
-  // Version 8 ("custom") and the RFC 9562 variant, so that it is a well-formed UUID.
-  const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) % 4];
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+function uuidOf(owner: string, text: string): string {
+  return Bun.randomUUIDv5(withLength(owner) + withLength(text), NAMESPACE);
 }
 
 function withLength(part: string): string {

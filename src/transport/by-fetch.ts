@@ -37,11 +37,11 @@ class FetchExchange implements Exchange {
 
   async #open(
     runtime: Pick<Runtime, "fetch">,
-    { url, headers, body, proxyUrl }: Call,
+    { url, headers, own, body, proxyUrl }: Call,
   ): Promise<Head> {
     const response = await runtime.fetch(url, {
       method: "POST",
-      headers,
+      headers: { ...headers, ...own },
       body,
       signal: this.#abort.signal,
       redirect: "manual",

@@ -46,18 +46,27 @@ export function createSocketTransport(
 
 const UNSENDABLE = /[^\t\x20-\x7e]/;
 
+/** The headers of calls as text: all calls of one credential have the same, but for one or two. */
+const headerTexts = new WeakMap<Record<string, string>, string>();
+
 /** Throws where a header could be read as more than one, or would not be the bytes that were counted. */
-function requestText({ host, path }: Origin, { headers, body }: Call): RequestText {
-  const length = Buffer.byteLength(body);
-  let head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${length}\r\n`;
+function headerText(headers: Record<string, string>): string {
+  let text = "";
   for (const name in headers) {
     const value = headers[name] ?? "";
     if (UNSENDABLE.test(value) || UNSENDABLE.test(name)) {
       throw new TypeError(`the header ${name} has characters that no header may have`);
     }
-    head += `${name}: ${value}\r\n`;
+    text += `${name}: ${value}\r\n`;
   }
-  head += "\r\n";
+  return text;
+}
+
+function requestText({ host, path }: Origin, { headers, own = {}, body }: Call): RequestText {
+  let shared = headerTexts.get(headers);
+  if (shared === undefined) headerTexts.set(headers, (shared = headerText(headers)));
+  const length = Buffer.byteLength(body);
+  const head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${length}\r\n${shared}${headerText(own)}\r\n`;
   return { text: head + body, bytes: head.length + length };
 }
 

@@ -29,9 +29,9 @@ export function chooseTransport(
   const byFetch = createFetchTransport(runtime);
   const bySockets = createSocketTransport(runtime, byFetch);
   const isProxied = PROXY_VARIABLES.some((name) => Boolean(environment[name]));
-  const isPlain = ({ proxyUrl, headers }: Call): boolean => {
+  const isPlain = ({ proxyUrl, headers, own }: Call): boolean => {
     const goesDirect = proxyUrl === undefined ? !isProxied : proxyUrl.reveal() === "direct";
-    return goesDirect && !NEGOTIATED.some((name) => headers[name] !== undefined);
+    return goesDirect && !NEGOTIATED.some((name) => (headers[name] ?? own?.[name]) !== undefined);
   };
   return (call) => (isPlain(call) ? bySockets(call) : byFetch(call));
 }

@@ -3,7 +3,10 @@ import type { Secret } from "../secret.ts";
 /** A POST. The body is JSON text, and header values are ASCII: others reject as a call that could not be made. */
 export type Call = {
   url: string;
+  /** What is made of them is remembered for other calls with the same object. */
   headers: Record<string, string>;
+  /** On top of those, of this call alone. */
+  own?: Record<string, string>;
   body: string;
   /** What it goes through, as `parseProxyUrl` gives it; absent where the environment decides. */
   proxyUrl?: Secret | undefined;

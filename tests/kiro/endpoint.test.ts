@@ -11,14 +11,23 @@ const access = {
 const call = { attempt: 2, maxAttempts: 9, invocationId: "inv" };
 
 test("the region goes into the host and every template is filled", () => {
-  const { url, headers } = chatCall(defaultProfile, access, call);
+  const { url, headers, own } = chatCall(defaultProfile, access, call);
   expect(url).toBe("https://q.eu-central-1.amazonaws.com/generateAssistantResponse");
   expect(headers["authorization"]).toBe("Bearer tok");
-  expect(headers["amz-sdk-request"]).toBe("attempt=2; max=9");
-  expect(headers["amz-sdk-invocation-id"]).toBe("inv");
+  expect(own).toEqual({ "amz-sdk-request": "attempt=2; max=9", "amz-sdk-invocation-id": "inv" });
   expect(headers["user-agent"]).toEndWith(`KiroIDE-0.11.107-${"f".repeat(64)}`);
   expect(Object.values(headers).join()).not.toContain("{");
   expect(headers).not.toHaveProperty("tokentype");
+});
+
+test("what all calls of a credential have in common is made once, and anew for another host", () => {
+  const first = chatCall(defaultProfile, access, call);
+  const next = chatCall(defaultProfile, access, { ...call, attempt: 3 });
+  expect(next.headers).toBe(first.headers);
+  expect(next.own["amz-sdk-request"]).toBe("attempt=3; max=9");
+  const moved = chatCall(defaultProfile, access, { ...call, host: "https://other.{region}" });
+  expect(moved.url).toBe("https://other.eu-central-1/generateAssistantResponse");
+  expect(moved.headers).toEqual(first.headers);
 });
 
 test("a host override keeps its path", () => {

@@ -230,9 +230,32 @@ describe.each([
     expect(await codeOf(left.head)).toBe("ECONNRESET");
   });
 
-  test("a header that could be read as two is never sent", async () => {
+  test("a call's own headers are sent with those that it shares with others", async () => {
+    const seen: unknown[] = [];
+    const url = serve(({ headers }) => {
+      seen.push([headers.get("x-a"), headers.get("x-b")]);
+      return new Response("");
+    });
+    const transport = create();
+    const headers = { "x-a": "shared" };
+    for (const number of ["1", "2"]) {
+      const exchange = transport({ url, headers, own: { "x-b": number }, body: "{}" });
+      await exchange.head;
+      await bodyOf(exchange);
+    }
+    expect(seen).toEqual([
+      ["shared", "1"],
+      ["shared", "2"],
+    ]);
+  });
+
+  test.each([
+    { headers: { "x-a": "b\r\nx-c: d" } },
+    { headers: {}, own: { "x-a": "b\r\nx-c: d" } },
+    { headers: {}, own: { "x-c: d\r\nx-a": "b" } },
+  ])("a header that could be read as two is never sent: %j", async (headers) => {
     const server = listen(answering(HELLO));
-    const exchange = create()({ url: server.url, headers: { "x-a": "b\r\nx-c: d" }, body: "{}" });
+    const exchange = create()({ url: server.url, ...headers, body: "{}" });
     expect(await codeOf(exchange.head)).not.toBe("no error");
     expect(server.seen().join("")).not.toContain("x-c");
   });
