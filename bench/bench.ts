@@ -7,14 +7,13 @@ import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Baseline, summary, worse } from "./baseline.ts";
-import { type Bench, round, startRound } from "./measure.ts";
+import { round, startRound } from "./measure.ts";
 import {
   floorStarter,
   freePort,
   gatewayStarter,
   listening,
-  startEmulator,
-  startGenerator,
+  startDriver,
   type Target,
 } from "./processes.ts";
 import { FLOOR, plot, type Report, tables } from "./report.ts";
@@ -84,11 +83,10 @@ try {
 process.exit();
 
 async function measure(): Promise<Report> {
-  const emulator = await startEmulator(Number(options.port));
-  const bench: Bench = { emulator, generator: startGenerator() };
+  const driver = await startDriver(Number(options.port));
   const starters = {
-    [FLOOR]: floorStarter(emulator.url, folder),
-    [GATEWAY]: gatewayStarter(emulator.url, folder),
+    [FLOOR]: floorStarter(driver.url, folder),
+    [GATEWAY]: gatewayStarter(driver.url, folder),
   };
   const report: Report = {
     machine: `${cpus().length} × ${cpus()[0]?.model ?? "?"}, ${(totalmem() / 2 ** 30).toFixed(0)} GB, ${process.platform} ${process.arch}`,
@@ -99,7 +97,7 @@ async function measure(): Promise<Report> {
   if (wanted.includes("start")) {
     for (let at = 0; at < (quick ? 3 : 10); at++) {
       for (const [name, start] of Object.entries(starters)) {
-        (report.starts[name] ??= []).push(await startRound(emulator, start));
+        (report.starts[name] ??= []).push(await startRound(driver, start));
       }
     }
   }
@@ -117,7 +115,7 @@ async function measure(): Promise<Report> {
         ? { ...(quick && { events: 75 }) }
         : { ...(seconds !== undefined && { seconds: Number(seconds) }) };
     for (const target of targets) {
-      await round(bench, target, name, { seconds: WARM_UP_SECONDS, events: 25 });
+      await round(driver, target, name, { seconds: WARM_UP_SECONDS, events: 25 });
     }
     const byTarget: Record<string, Awaited<ReturnType<typeof round>>[]> = {};
     report.rounds[name] = byTarget;
@@ -125,7 +123,7 @@ async function measure(): Promise<Report> {
       // Every round begins with another target, so that none always follows the same one.
       for (const offset of targets.keys()) {
         const target = targets[(at + offset) % targets.length]!;
-        (byTarget[target.name] ??= []).push(await round(bench, target, name, scale));
+        (byTarget[target.name] ??= []).push(await round(driver, target, name, scale));
       }
     }
     // The floor's row is the first.

@@ -1,14 +1,11 @@
 /**
- * The service for measurements, a process of its own: answers that were made before, over bare sockets, as fast as it
- * can. It is told by messages what to answer, and checks nothing; `tests/emulator` is the one that does.
+ * The service for measurements: answers that were made before, over bare sockets, as fast as it can. It checks nothing;
+ * `tests/emulator` is the one that does.
  */
 import { text } from "../tests/emulator/answers.ts";
 import { usageLimits } from "../tests/emulator/management.ts";
 import { nowUs } from "./clock.ts";
 import { SENT_MARK, type Workload, type WorkloadName, workloads } from "./workloads.ts";
-
-export type EmulatorOrder = { workload: WorkloadName; events?: number };
-export type EmulatorNews = { port: number } | { ready: WorkloadName };
 
 type Client = {
   /** Bytes of the request that are still to come; undefined in its head. */
@@ -34,7 +31,8 @@ let pacedEnd = Buffer.alloc(0);
 let slots: Set<Socket>[] = [];
 let lastTick = 0;
 
-function prepare(name: WorkloadName, events?: number): void {
+/** What is answered from now on; `events` is for paced workloads. */
+export function answerWith(name: WorkloadName, events?: number): void {
   const { frames, load }: Workload = workloads[name];
   answer = Buffer.concat([Buffer.from(STREAM_HEAD), chunk(frames), Buffer.from(LAST_CHUNK)]);
   if (load.type === "closed") {
@@ -119,32 +117,29 @@ function take(socket: Socket, bytes: Buffer): void {
   respond(socket);
 }
 
-const server = Bun.listen<Client>({
-  hostname: "127.0.0.1",
-  port: Number(process.argv[2] ?? 0),
-  socket: {
-    open(socket) {
-      socket.data = { missing: undefined, head: undefined, path: "", unsent: undefined, left: 0 };
+/** Gives the port. */
+export function listen(port: number): number {
+  const server = Bun.listen<Client>({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      open(socket) {
+        socket.data = { missing: undefined, head: undefined, path: "", unsent: undefined, left: 0 };
+      },
+      data: take,
+      drain(socket) {
+        const { unsent } = socket.data;
+        socket.data.unsent = undefined;
+        if (unsent !== undefined) send(socket, unsent);
+      },
+      close(socket) {
+        for (const slot of slots) slot.delete(socket);
+      },
+      error() {
+        // The other side has left; `close` follows.
+      },
     },
-    data: take,
-    drain(socket) {
-      const { unsent } = socket.data;
-      socket.data.unsent = undefined;
-      if (unsent !== undefined) send(socket, unsent);
-    },
-    close(socket) {
-      for (const slot of slots) slot.delete(socket);
-    },
-    error() {
-      // The other side has left; `close` follows.
-    },
-  },
-});
-
-process.on("message", ({ workload, events }: EmulatorOrder) => {
-  prepare(workload, events);
-  process.send?.({ ready: workload } satisfies EmulatorNews);
-});
-process.on("disconnect", () => process.exit());
-setInterval(tick, 1);
-process.send?.({ port: server.port } satisfies EmulatorNews);
+  });
+  setInterval(tick, 1);
+  return server.port;
+}

@@ -5,14 +5,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  API_KEY,
-  freePort,
-  gatewayStarter,
-  listening,
-  startEmulator,
-  startGenerator,
-} from "./processes.ts";
+import { API_KEY, freePort, gatewayStarter, listening, startDriver } from "./processes.ts";
 import { isWorkload, type WorkloadName } from "./workloads.ts";
 
 const [workload = "", out = "", checkout = join(import.meta.dir, "..")] = process.argv.slice(2);
@@ -50,9 +43,8 @@ try {
 process.exit();
 
 async function profile(name: WorkloadName): Promise<Box> {
-  const emulator = await startEmulator(0);
-  const generator = startGenerator();
-  const start = gatewayStarter(emulator.url, folder, "profiled", [
+  const driver = await startDriver(0);
+  const start = gatewayStarter(driver.url, folder, "profiled", [
     process.execPath,
     "--cpu-prof",
     `--cpu-prof-dir=${folder}`,
@@ -61,11 +53,11 @@ async function profile(name: WorkloadName): Promise<Box> {
   ]);
   const gateway = await start(await freePort());
   await listening(gateway);
-  await emulator.answerWith(name);
+  await driver.answerWith(name);
   const { url, kind } = gateway;
   const load = { workload: name, url, kind, apiKey: API_KEY };
-  await generator.run({ ...load, seconds: WARM_UP_SECONDS, events: 100 });
-  await generator.run({ ...load, seconds: SECONDS, events: 300 });
+  await driver.run({ ...load, seconds: WARM_UP_SECONDS, events: 100 });
+  await driver.run({ ...load, seconds: SECONDS, events: 300 });
   // The profile is written at a proper end only.
   process.kill(gateway.pid, "SIGTERM");
   for (;;) {

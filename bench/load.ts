@@ -1,4 +1,4 @@
-/** The load generator, a process of its own: bare sockets and the least of HTTP that can tell when an answer is whole. */
+/** The load generator: bare sockets and the least of HTTP that can tell when an answer is whole. */
 import { nowUs } from "./clock.ts";
 import { SENT_MARK, type Workload, type WorkloadName, workloads } from "./workloads.ts";
 
@@ -54,7 +54,7 @@ type Run = {
   goesOn: () => boolean;
 };
 
-async function run(order: LoadOrder): Promise<LoadResult> {
+export async function run(order: LoadOrder): Promise<LoadResult> {
   const { load, request }: Workload = workloads[order.workload];
   const body = Buffer.from(JSON.stringify(request));
   const { hostname, port } = new URL(order.url);
@@ -232,8 +232,3 @@ function quantiles(values: Float64Array): Quantiles {
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
-
-process.on("message", (order: LoadOrder) => {
-  void run(order).then((result) => process.send?.(result));
-});
-process.on("disconnect", () => process.exit());

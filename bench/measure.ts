@@ -2,10 +2,9 @@ import type { LoadOrder, LoadResult } from "./load.ts";
 import {
   API_KEY,
   cpuMs,
-  type Emulator,
+  type Driver,
   forgetPeak,
   freePort,
-  type Generator,
   memoryMb,
   type Starter,
   type Target,
@@ -28,28 +27,25 @@ export type Figures = {
   cpuMsPerRequest?: number;
   cpuMsPer1000Events?: number;
   peakMb?: number;
-  /** Share of one core that the target was busy, and the service and the load together. */
+  /** Share of one core that the target was busy, and the driver. */
   busy?: number;
-  aroundBusy: number;
+  driverBusy: number;
   failures: number;
 };
 
-export type Bench = { emulator: Emulator; generator: Generator };
-
 export async function round(
-  { emulator, generator }: Bench,
+  driver: Driver,
   target: Target,
   workload: WorkloadName,
   scale: Pick<LoadOrder, "seconds" | "events">,
 ): Promise<Figures> {
-  await emulator.answerWith(workload, scale.events);
+  await driver.answerWith(workload, scale.events);
   const { pid } = target;
   if (pid !== undefined) forgetPeak(pid);
-  const around = (): number => cpuMs(emulator.pid) + cpuMs(generator.pid);
-  const before = { target: pid === undefined ? 0 : cpuMs(pid), around: around() };
+  const before = pid === undefined ? 0 : cpuMs(pid);
   const { url, kind } = target;
-  const result = await generator.run({ workload, url, kind, apiKey: API_KEY, ...scale });
-  const cpu = pid === undefined ? undefined : cpuMs(pid) - before.target;
+  const result = await driver.run({ workload, url, kind, apiKey: API_KEY, ...scale });
+  const cpu = pid === undefined ? undefined : cpuMs(pid) - before;
   const failures = Object.entries(result.failures);
   for (const [what, count] of failures) {
     console.error(`  ${target.name}, ${workload}: ${count} × ${what}`);
@@ -58,7 +54,7 @@ export async function round(
     ...seen(result, eventsPerRequest(workload, scale.events)),
     ...(cpu !== undefined && spent(cpu, result, eventsPerRequest(workload, scale.events))),
     ...(pid !== undefined && { peakMb: memoryMb(pid).peak }),
-    aroundBusy: (around() - before.around) / (result.seconds * 1_000),
+    driverBusy: result.busy,
     failures: failures.reduce((sum, [, count]) => sum + count, 0),
   };
 }
@@ -97,8 +93,8 @@ function spent(cpu: number, { requests, seconds }: LoadResult, events: number) {
 export type StartFigures = { coldStartMs: number; idleMb: number };
 
 /** From the start of the process to the first 200 for a small request, and its memory a second later. */
-export async function startRound(emulator: Emulator, start: Starter): Promise<StartFigures> {
-  await emulator.answerWith("small");
+export async function startRound(driver: Driver, start: Starter): Promise<StartFigures> {
+  await driver.answerWith("small");
   const port = await freePort();
   const startedAt = performance.now();
   const target = await start(port);

@@ -2,12 +2,12 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { Accounts } from "../tests/emulator/accounts.ts";
-import type { EmulatorNews, EmulatorOrder } from "./emulator.ts";
-import type { LoadOrder, LoadResult } from "./load.ts";
+import type { Driven, News, Order } from "./driver.ts";
+import type { LoadOrder } from "./load.ts";
 import type { WorkloadName } from "./workloads.ts";
 
 const root = join(import.meta.dir, "..");
-/** The service and the load share the first core, what is measured has the second to itself. */
+/** Service and load have the first core, what is measured has the second to itself. */
 const canPin = cpus().length >= 2 && Bun.which("taskset") !== null;
 const AROUND = canPin ? ["taskset", "-c", "0"] : [];
 const TARGET = canPin ? ["taskset", "-c", "1"] : [];
@@ -23,55 +23,46 @@ function started<Child extends Bun.Subprocess>(child: Child): Child {
   return child;
 }
 
-/** A process of the bench that takes orders one at a time and answers each of them. */
-function worker(file: string, args: string[], onNews: (news: never) => void) {
-  return started(
-    Bun.spawn([...AROUND, process.execPath, join(import.meta.dir, file), ...args], {
-      stdio: ["ignore", "inherit", "inherit"],
-      serialization: "json",
-      ipc: onNews,
-    }),
-  );
-}
-
-export type Emulator = {
+/** The service and the load; orders are given one at a time. */
+export type Driver = {
+  /** Of the service. */
   url: string;
-  pid: number;
   answerWith(workload: WorkloadName, events?: number): Promise<void>;
+  run(order: LoadOrder): Promise<Driven>;
+  stop(): void;
 };
 
-export async function startEmulator(port: number): Promise<Emulator> {
-  const bound = Promise.withResolvers<number>();
-  let ready: (() => void) | undefined;
-  const child = worker("emulator.ts", [String(port)], (news: EmulatorNews) => {
-    if ("port" in news) bound.resolve(news.port);
-    else ready?.();
-  });
-  return {
-    url: `http://127.0.0.1:${await bound.promise}`,
-    pid: child.pid,
-    async answerWith(workload, events) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      ready = resolve;
-      child.send({ workload, ...(events !== undefined && { events }) } satisfies EmulatorOrder);
-      await promise;
-    },
+export async function startDriver(port: number): Promise<Driver> {
+  let heard: ((news: News) => void) | undefined;
+  const news = (): Promise<News> => new Promise((resolve) => (heard = resolve));
+  const first = news();
+  const file = join(import.meta.dir, "driver.ts");
+  const child = started(
+    // On a core that it shares with what is measured it would only be in the way.
+    Bun.spawn([...AROUND, process.execPath, file, String(port), ...(canPin ? ["awake"] : [])], {
+      stdio: ["ignore", "inherit", "inherit"],
+      serialization: "json",
+      ipc: (message: News) => heard?.(message),
+    }),
+  );
+  const ask = async (order: Order): Promise<News> => {
+    const answer = news();
+    child.send(order);
+    return await answer;
   };
-}
-
-export type Generator = { pid: number; run(order: LoadOrder): Promise<LoadResult> };
-
-export function startGenerator(): Generator {
-  let done: ((result: LoadResult) => void) | undefined;
-  const child = worker("load.ts", [], (result: LoadResult) => done?.(result));
+  const listens = await first;
+  if (!("port" in listens)) throw new Error("the driver does not say where it listens");
   return {
-    pid: child.pid,
-    async run(order) {
-      const { promise, resolve } = Promise.withResolvers<LoadResult>();
-      done = resolve;
-      child.send(order);
-      return await promise;
+    url: `http://127.0.0.1:${listens.port}`,
+    async answerWith(workload, events) {
+      await ask({ answer: workload, events });
     },
+    async run(order) {
+      const done = await ask({ load: order });
+      if (!("result" in done)) throw new Error("the driver gives no result");
+      return done.result;
+    },
+    stop: () => child.kill(),
   };
 }
 

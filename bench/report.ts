@@ -61,7 +61,7 @@ const COLUMNS: { head: string; text: (figures: Figures, ratios: Ratios) => strin
   },
   { head: "stretch", text: ({ stretch }) => (stretch === undefined ? "" : stretch.toFixed(3)) },
   { head: "peak MB", text: (one) => number(one.peakMb) },
-  { head: "busy", text: ({ busy, aroundBusy }) => [busy, aroundBusy].map(percent).join(" / ") },
+  { head: "busy", text: ({ busy, driverBusy }) => [busy, driverBusy].map(percent).join(" / ") },
   { head: "failed", text: ({ failures }) => String(failures) },
 ];
 

@@ -3,13 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Baseline, summary, worse } from "../../bench/baseline.ts";
-import { type Bench, type Figures, round } from "../../bench/measure.ts";
+import { type Figures, round } from "../../bench/measure.ts";
 import {
+  type Driver,
   floorStarter,
   freePort,
   listening,
-  startEmulator,
-  startGenerator,
+  startDriver,
   type Started,
 } from "../../bench/processes.ts";
 import { plot, type Report, tables } from "../../bench/report.ts";
@@ -24,7 +24,7 @@ function figures(requestsPerSecond: number, cpuMsPerRequest: number): Figures {
     ...times,
     ...firsts,
     ...cpu,
-    aroundBusy: 0.5,
+    driverBusy: 0.5,
     failures: 0,
   };
 }
@@ -80,29 +80,29 @@ describe("the guard", () => {
 // CPU time and memory come from /proc.
 describe.skipIf(process.platform !== "linux")("one round", () => {
   let folder: string;
-  let bench: Bench;
+  let driver: Driver;
   let floor: Started;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "kiro-proxy-bench-test-"));
-    bench = { emulator: await startEmulator(0), generator: startGenerator() };
-    floor = await floorStarter(bench.emulator.url, folder)(await freePort());
+    driver = await startDriver(0);
+    floor = await floorStarter(driver.url, folder)(await freePort());
     await listening(floor);
   });
   afterAll(async () => {
     await floor.stop();
-    for (const { pid } of [bench.emulator, bench.generator]) process.kill(pid);
+    driver.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
   test.each(["small", "burst-50", "large"] as const)("of %s fails nobody", async (name) => {
-    const found = await round(bench, floor, name, { seconds: 0.2 });
+    const found = await round(driver, floor, name, { seconds: 0.2 });
     expect(found.failures).toBe(0);
     expect(found.requestsPerSecond).toBeGreaterThan(0);
   });
 
   test("of paced streams sees every event", async () => {
-    const found = await round(bench, floor, "paced-200", { events: 3 });
+    const found = await round(driver, floor, "paced-200", { events: 3 });
     expect(found.failures).toBe(0);
     expect(found.lagP50Ms).toBeGreaterThan(0);
   });
