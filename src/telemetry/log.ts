@@ -84,14 +84,9 @@ class LineLog implements Log {
 type Line = { time: string; level: LogLevel; event: string } & Readonly<Record<string, LogValue>>;
 
 function jsonLine(line: Line): string {
-  for (const name in line) {
-    if (isLong(line[name])) return `${harmless(JSON.stringify(shortened(line)))}\n`;
-  }
-  return `${harmless(JSON.stringify(line))}\n`;
-}
-
-function isLong(value: LogValue): boolean {
-  return typeof value === "string" && value.length > VALUE_MAX;
+  const json = JSON.stringify(line);
+  // Where all of it is short, none of it is too long.
+  return `${harmless(json.length > VALUE_MAX ? JSON.stringify(shortened(line)) : json)}\n`;
 }
 
 function shortened(line: Line): Record<string, LogValue> {
