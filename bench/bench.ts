@@ -21,13 +21,13 @@ import { isWorkload, type WorkloadName, workloads } from "./workloads.ts";
 
 const HELP = `bun run bench [options]
 
-  --quick             a minute instead of twenty: fewer and shorter rounds, compared with bench/baseline.json
+  --quick             a minute instead of fifteen: fewer and shorter rounds, compared with bench/baseline.json
   --only A,B          these workloads alone: ${Object.keys(workloads).join(", ")}, start
   --rounds N          how often each is measured (5)
   --seconds N         how long a round lasts where a workload has no length of its own
-  --peer NAME=URL     another gateway for the same run; it has to use the emulator as its service and to take
+  --peer NAME=URL     another gateway for the same run; it has to use the driver as its service and to take
                       the key "bench-key". NAME=URL,PID to see its CPU time and memory as well
-  --port N            where the emulator listens, for a peer's configuration
+  --port N            where the service listens, for a peer's configuration
   --out FOLDER        where the results go (bench/results)
   --save-baseline     keeps the ratios of this run for later quick ones`;
 

@@ -45,12 +45,17 @@ export async function startDriver(port: number): Promise<Driver> {
       ipc: (message: News) => heard?.(message),
     }),
   );
+  const ended = child.exited.then((): never => {
+    throw new Error("the driver has ended");
+  });
+  // Whoever waits for the driver hears of it.
+  ended.catch(() => undefined);
   const ask = async (order: Order): Promise<News> => {
     const answer = news();
     child.send(order);
-    return await answer;
+    return await Promise.race([answer, ended]);
   };
-  const listens = await first;
+  const listens = await Promise.race([first, ended]);
   if (!("port" in listens)) throw new Error("the driver does not say where it listens");
   return {
     url: `http://127.0.0.1:${listens.port}`,

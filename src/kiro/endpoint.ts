@@ -3,7 +3,7 @@ import { fill, type UpstreamProfile } from "./profile.ts";
 
 export type HttpCall = { url: string; headers: Record<string, string> };
 
-/** `headers` are the same object for all calls of one credential, `own` are those of this call alone. */
+/** `headers` are the same object as long as access, host and profile are, `own` are those of this call alone; no name is in both. */
 export type ChatCall = HttpCall & { own: Record<string, string> };
 
 export type CallNumbers = {
@@ -106,7 +106,10 @@ function fixedFor(
     if (value.includes("{")) varying[name] = value;
     else headers[name] = value;
   }
-  if (access.tokenType !== undefined) headers["tokentype"] = access.tokenType;
+  if (access.tokenType !== undefined) {
+    headers["tokentype"] = access.tokenType;
+    delete varying["tokentype"];
+  }
   const url = fill(host, { region });
   const fixed = { region, host, versions, templates, url, headers, varying };
   fixedByAccess.set(access, fixed);

@@ -5,7 +5,7 @@ export type Call = {
   url: string;
   /** What is made of them is remembered for other calls with the same object. */
   headers: Record<string, string>;
-  /** On top of those, of this call alone. */
+  /** On top of those, of this call alone; no name is in both. */
   own?: Record<string, string>;
   body: string;
   /** What it goes through, as `parseProxyUrl` gives it; absent where the environment decides. */

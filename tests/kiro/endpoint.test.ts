@@ -44,6 +44,14 @@ test("an API key says what it is", () => {
   expect(headers["tokentype"]).toBe("API_KEY");
 });
 
+test("what kind of token it is no profile can say otherwise, or twice", () => {
+  const chat = { ...defaultProfile.headers.chat, tokentype: "T-{attempt}" };
+  const profile = { ...defaultProfile, headers: { ...defaultProfile.headers, chat } };
+  const { headers, own } = chatCall(profile, { ...access, tokenType: "API_KEY" }, call);
+  expect(headers["tokentype"]).toBe("API_KEY");
+  expect(own).not.toHaveProperty("tokentype");
+});
+
 test("the profile ARN stands at the body's root, the rest of the text stays", () => {
   const body = '{"conversationState":{}}';
   expect(withProfileArn(body, undefined)).toBe(body);
