@@ -1,9 +1,10 @@
 /**
  * The service and the load, in one process that takes its orders by messages: `driver.ts PORT [awake]`.
  *
- * With a core of its own (`awake`) it never sleeps while a load runs. To wake a process on another core costs whoever writes to it: 28 % of the CPU time of
- * a gateway's small request on a virtual machine, and next to nothing of a pass-through's, which is so fast that it finds
- * everybody awake. In life the service and the clients are on other machines, and nobody pays for that.
+ * With a core of its own (`awake`) it never sleeps while a load runs. To wake a process on another core costs whoever
+ * writes to it: 28 % of the CPU time of a gateway's small request on a virtual machine, and next to nothing of a
+ * pass-through's, which is so fast that it finds everybody awake. In life the service and the clients are on other
+ * machines, and nobody pays for that.
  */
 import { answerWith, listen } from "./emulator.ts";
 import { type LoadOrder, type LoadResult, run } from "./load.ts";
